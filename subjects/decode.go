@@ -1,0 +1,238 @@
+package subjects
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MalformedError tells why a command is malformed.
+type MalformedError struct {
+	Kind   Kind
+	Member string // the member of the body that is wrong; empty if it is the body itself
+	Rule   string // what is asked for, and what was found
+}
+
+func (e *MalformedError) Error() string {
+	if e.Member == "" {
+		return fmt.Sprintf("%s: %s", e.Kind, e.Rule)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Kind, e.Member, e.Rule)
+}
+
+// Decode reads the body of a command. It is strict: a UTF-8 JSON object with all members that the kind needs, of the right types, each
+// once, and none that the kind does not have. The error is always a [*MalformedError].
+func Decode(k Kind, body []byte) (Command, error) {
+	if !k.Known() {
+		return Command{}, &MalformedError{Kind: k, Rule: "there is no such command; there are " + kindList()}
+	}
+	members, err := readObject(body)
+	if err != nil {
+		return Command{}, &MalformedError{Kind: k, Rule: err.Error()}
+	}
+	d := &decoder{members: members}
+	c := Command{Kind: k, Tenant: d.text("tenant_domain", optional)}
+	switch k {
+	case MessageSend:
+		c.Message = d.sendMessage()
+	case ConversationStart:
+		c.Start = d.startConversation()
+	case ConversationHandoff, ConversationFinish:
+		c.Conversation = &ConversationRef{ConversationID: d.id("conversation_id", required)}
+	case ContactCreate:
+		c.Contact = &CreateContact{InboxID: d.id("inbox_id", required), ContactDetails: d.contactDetails()}
+	}
+	d.rest()
+	if d.err != nil {
+		d.err.Kind = k
+		return Command{}, d.err
+	}
+	return c, nil
+}
+
+func kindList() string {
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+// readObject reads a JSON object into its members, and refuses what encoding/json would let pass: invalid UTF-8, a member that occurs
+// twice, and anything after the object.
+func readObject(body []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(body) {
+		return nil, errors.New("the body must be UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("the body must be a JSON object, not %s", excerpt(body))
+	}
+	members := make(map[string]json.RawMessage)
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("the body must be a JSON object: %w", err)
+		}
+		name, _ := t.(string)
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("the body must be a JSON object: %w", err)
+		}
+		if _, twice := members[name]; twice {
+			return nil, fmt.Errorf("the member %q occurs twice", name)
+		}
+		members[name] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("the body must be a JSON object: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("nothing may follow the JSON object")
+	}
+	return members, nil
+}
+
+const (
+	required = true
+	optional = false
+)
+
+// decoder takes members out of an object one after the other and keeps the first error.
+type decoder struct {
+	members map[string]json.RawMessage
+	within  string // name of the object that is read, for errors
+	err     *MalformedError
+}
+
+func (d *decoder) fail(member, rule string, args ...any) {
+	if d.err == nil {
+		d.err = &MalformedError{Member: d.within + member, Rule: fmt.Sprintf(rule, args...)}
+	}
+}
+
+// take removes a member and returns its value; null counts as missing.
+func (d *decoder) take(member string, need bool) (json.RawMessage, bool) {
+	value, ok := d.members[member]
+	delete(d.members, member)
+	if ok && string(value) != "null" {
+		return value, true
+	}
+	if need {
+		d.fail(member, "is missing")
+	}
+	return nil, false
+}
+
+func (d *decoder) text(member string, need bool) string {
+	value, ok := d.take(member, need)
+	if !ok {
+		return ""
+	}
+	var s string
+	if err := json.Unmarshal(value, &s); err != nil {
+		d.fail(member, "must be a string, not %s", excerpt(value))
+		return ""
+	}
+	if s == "" {
+		d.fail(member, "must not be empty")
+	}
+	return s
+}
+
+func (d *decoder) id(member string, need bool) ID {
+	value, ok := d.take(member, need)
+	if !ok {
+		return ID{}
+	}
+	id, err := ParseID(value)
+	if err != nil {
+		d.fail(member, "%s", err)
+	}
+	return id
+}
+
+func (d *decoder) integer(member string) *int64 {
+	value, ok := d.take(member, optional)
+	if !ok {
+		return nil
+	}
+	var n int64
+	if err := json.Unmarshal(value, &n); err != nil || !integer(bytes.TrimSpace(value)) {
+		d.fail(member, "must be an integer, not %s", excerpt(value))
+		return nil
+	}
+	return &n
+}
+
+func (d *decoder) sendMessage() *SendMessage {
+	m := &SendMessage{ConversationID: d.id("conversation_id", required), Content: d.text("content", required), MessageType: Outgoing}
+	if t := d.text("message_type", optional); t == Incoming || t == Outgoing {
+		m.MessageType = t
+	} else if t != "" {
+		d.fail("message_type", "must be %q or %q, not %q", Outgoing, Incoming, t)
+	}
+	return m
+}
+
+func (d *decoder) startConversation() *StartConversation {
+	s := &StartConversation{
+		InboxID: d.id("inbox_id", required), ContactID: d.id("contact_id", optional), SourceID: d.text("source_id", optional),
+		Contact: d.contact(), Priority: d.integer("priority"), InitialMessage: d.text("initial_message", optional),
+	}
+	switch {
+	case s.Contact != nil && (!s.ContactID.IsZero() || s.SourceID != ""):
+		d.fail("contact", "must not stand beside contact_id and source_id")
+	case s.Contact == nil && s.ContactID.IsZero():
+		d.fail("contact_id", "is missing: give contact_id and source_id, or contact")
+	case s.Contact == nil && s.SourceID == "":
+		d.fail("source_id", "is missing: give contact_id and source_id, or contact")
+	}
+	return s
+}
+
+// contact reads the object of a conversation.start that describes a new contact.
+func (d *decoder) contact() *ContactDetails {
+	value, ok := d.take("contact", optional)
+	if !ok {
+		return nil
+	}
+	members, err := readObject(value)
+	if err != nil {
+		d.fail("contact", "must be a JSON object: %s", err)
+		return nil
+	}
+	inner := &decoder{members: members, within: "contact."}
+	details := inner.contactDetails()
+	inner.rest()
+	if d.err == nil {
+		d.err = inner.err
+	}
+	return &details
+}
+
+func (d *decoder) contactDetails() ContactDetails {
+	c := ContactDetails{Name: d.text("name", required), Email: d.text("email", optional), PhoneNumber: d.text("phone_number", optional)}
+	if d.err == nil && c.Email == "" && c.PhoneNumber == "" {
+		d.fail("email", "is missing: give email or phone_number")
+	}
+	return c
+}
+
+// rest refuses members that nobody took.
+func (d *decoder) rest() {
+	var names []string
+	for name := range d.members {
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	d.fail(names[0], "is not a member of this command")
+}
