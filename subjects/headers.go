@@ -41,6 +41,8 @@ const (
 	HeaderOriginalSubject = "Cx-Original-Subject" // on dead letters
 	HeaderFailedAt        = "Cx-Failed-At"        // on dead letters: RFC 3339
 
+	HeaderTimeout = "Cx-Timeout" // on requests to the micro service: how long to wait for the answer, such as 10s
+
 	HeaderTraceparent = "traceparent" // W3C trace context
 	HeaderTracestate  = "tracestate"
 

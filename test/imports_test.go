@@ -21,6 +21,7 @@ var floors = map[string]int{
 
 	"bridge/webhook": 3,
 	"bridge/command": 3,
+	"bridge/rpc":     3,
 
 	"bridge/lease":           2,
 	"bridge/ledger":          2,

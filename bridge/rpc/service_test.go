@@ -1,0 +1,205 @@
+package rpc_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/bridge/rpc"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+func TestMain(m *testing.M) { natstest.VerifyNoLeaks(m) }
+
+const patience = 2 * time.Minute
+
+// bus is a NATS server with the streams of commands and results, and the service on it.
+type bus struct {
+	*natstest.Server
+	names subjects.Names
+	conn  *nats.Conn
+	js    jetstream.JetStream
+}
+
+func start(t *testing.T, queries map[string]rpc.Query) *bus {
+	t.Helper()
+	names, err := subjects.New("cx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bus{Server: natstest.Start(t), names: names}
+	b.conn = b.Conn(t)
+	b.js, err = jetstream.New(b.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	natstest.CreateStream(t, b.js, jetstream.StreamConfig{Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>"}})
+	natstest.CreateStream(t, b.js, jetstream.StreamConfig{Name: "CX_RESULTS", Subjects: []string{"cx.result.*.>"}})
+	service := rpc.New(rpc.Config{Timeout: patience}, rpc.Deps{
+		Names: names, Tenant: "acme", Conn: b.Conn(t), JetStream: b.js, Queries: queries, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := service.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { stop(); running.Wait() })
+	natstest.Eventually(t, "the service answers", func() bool {
+		_, err := b.conn.Request("$SRV.PING.cxbridge", nil, time.Second)
+		return err == nil
+	})
+	return b
+}
+
+// carryOut answers every command with a result, as the bridge does, until the test ends.
+func (b *bus) carryOut(t *testing.T) {
+	t.Helper()
+	c, err := b.js.CreateConsumer(t.Context(), "CX_COMMANDS", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := c.Consume(func(m jetstream.Msg) {
+		kind, _, _ := b.names.ParseCommand(m.Subject())
+		id := m.Headers().Get("Nats-Msg-Id")
+		body, err := json.Marshal(subjects.Result{CommandID: id, Command: kind, Status: subjects.StatusDone, Detail: m.Headers().Get("Cx-Only-If") + m.Headers().Get("Nats-Expected-Stream")})
+		if err != nil {
+			t.Error(err)
+		}
+		if _, err := b.js.Publish(context.Background(), b.names.Result(kind, id), body); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			t.Error(err)
+		}
+		if err := m.Ack(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { running.Stop(); <-running.Closed() })
+}
+
+func (b *bus) request(t *testing.T, endpoint string, header nats.Header, body string) *nats.Msg {
+	t.Helper()
+	answer, err := b.conn.RequestMsg(&nats.Msg{Subject: b.names.RPCSubject(endpoint), Header: header, Data: []byte(body)}, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func TestARequestIsAnsweredWithItsCommandsResult(t *testing.T) {
+	b := start(t, nil)
+	b.carryOut(t)
+	for _, kind := range subjects.Kinds() {
+		answer := b.request(t, string(kind), nats.Header{"Nats-Msg-Id": {"id-" + string(kind)}, "Cx-Only-If": {"still-with-bot"}, "Nats-Expected-Stream": {"OTHER"}}, `{}`)
+		var result subjects.Result
+		if err := json.Unmarshal(answer.Data, &result); err != nil {
+			t.Fatalf("%s: %v: %s %v", kind, err, answer.Data, answer.Header)
+		}
+		if result.CommandID != "id-"+string(kind) || result.Command != kind || result.Status != subjects.StatusDone || result.Detail != "still-with-bot" {
+			t.Errorf("%s: %s", kind, answer.Data)
+		}
+	}
+}
+
+func TestARepeatedRequestIsAnsweredWithTheFirstResult(t *testing.T) {
+	b := start(t, nil)
+	b.carryOut(t)
+	first := b.request(t, "message.send", nats.Header{"Nats-Msg-Id": {"once"}}, `{}`)
+	again := b.request(t, "message.send", nats.Header{"Nats-Msg-Id": {"once"}}, `{}`)
+	if string(first.Data) != string(again.Data) {
+		t.Errorf("first %s, then %s", first.Data, again.Data)
+	}
+	stream, err := b.js.Stream(t.Context(), "CX_COMMANDS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 1 {
+		t.Errorf("%d commands are stored", n)
+	}
+}
+
+func TestARequestThatTimesOutTellsWhereItsCommandStands(t *testing.T) {
+	b := start(t, nil)
+	answer := b.request(t, "message.send", nats.Header{"Nats-Msg-Id": {"slow"}, "Cx-Timeout": {"2s"}}, `{}`)
+	text := answer.Header.Get(micro.ErrorHeader)
+	code := answer.Header.Get(micro.ErrorCodeHeader)
+	// On a machine that is slow enough, the time is over before the command is known to be stored.
+	stored := code == "504" && strings.Contains(text, "CX_COMMANDS, sequence 1") && strings.Contains(text, "cx.result.message.send.slow")
+	if !stored && !(code == "503" && strings.Contains(text, "not known to be stored")) {
+		t.Errorf("answered %v", answer.Header)
+	}
+	if answer.Header.Get("Cx-Command-Id") != "slow" {
+		t.Errorf("answered %v", answer.Header)
+	}
+	wrong := b.request(t, "message.send", nats.Header{"Cx-Timeout": {"soon"}}, `{}`)
+	if wrong.Header.Get(micro.ErrorCodeHeader) != "400" || !strings.Contains(wrong.Header.Get(micro.ErrorHeader), `"soon"`) {
+		t.Errorf("answered %v", wrong.Header)
+	}
+}
+
+func TestRequestsDoNotWaitForOneAnother(t *testing.T) {
+	b := start(t, nil)
+	slow, err := b.conn.SubscribeSync(nats.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.conn.PublishMsg(&nats.Msg{Subject: "cx.rpc.message.send", Reply: slow.Subject, Header: nats.Header{"Nats-Msg-Id": {"a"}}, Data: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan *nats.Msg, 1)
+	go func() {
+		answer, err := b.conn.RequestMsg(&nats.Msg{Subject: "cx.rpc.message.send", Header: nats.Header{"Nats-Msg-Id": {"b"}}, Data: []byte(`{}`)}, patience)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- answer
+	}()
+	stream, err := b.js.Stream(t.Context(), "CX_COMMANDS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	natstest.Eventually(t, "both commands are stored", func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == 2
+	})
+	if _, err := b.js.Publish(t.Context(), "cx.result.message.send.b", []byte(`{"command_id":"b"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if answer := <-done; answer == nil || string(answer.Data) != `{"command_id":"b"}` {
+		t.Errorf("answered %v", answer)
+	}
+	if _, err := b.js.Publish(t.Context(), "cx.result.message.send.a", []byte(`{"command_id":"a"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := slow.NextMsg(patience); err != nil || string(answer.Data) != `{"command_id":"a"}` {
+		t.Errorf("answered %v (%v)", answer, err)
+	}
+}
+
+func TestQueriesAreAnswered(t *testing.T) {
+	b := start(t, map[string]rpc.Query{
+		"inbox.list":    func(context.Context, []byte) (any, error) { return []string{"web"}, nil },
+		"bridge.status": func(_ context.Context, r []byte) (any, error) { return nil, fmt.Errorf("no status of %s", r) },
+	})
+	if answer := b.request(t, "inbox.list", nil, ""); string(answer.Data) != `["web"]` {
+		t.Errorf("answered %s", answer.Data)
+	}
+	answer := b.request(t, "bridge.status", nil, "x")
+	if answer.Header.Get(micro.ErrorCodeHeader) != "503" || answer.Header.Get(micro.ErrorHeader) != "no status of x" {
+		t.Errorf("answered %v", answer.Header)
+	}
+}
