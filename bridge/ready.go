@@ -1,0 +1,89 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Fault is one thing that keeps a bridge from being ready.
+type Fault struct {
+	Check   string `json:"check"`   // bus, streams, commands, spool or webhook
+	Problem string `json:"problem"` // what is wrong
+}
+
+// check proves that one part works, by using it.
+type check struct {
+	name string
+	run  func(context.Context) error
+}
+
+const (
+	readyFresh = time.Second     // how long an answer is given again
+	readyLimit = 3 * time.Second // for all checks together
+	noStore    = "no-store"
+)
+
+// readiness proves that all parts work, at most once in readyFresh however often it is asked.
+type readiness struct {
+	checks []check
+
+	turn   sync.Mutex // held while proving, so that others wait for the same answer
+	at     time.Time
+	faults []Fault
+}
+
+// prove returns what is wrong; nothing is wrong if the list is empty.
+func (r *readiness) prove(ctx context.Context) []Fault {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if !r.at.IsZero() && time.Since(r.at) < readyFresh {
+		return r.faults
+	}
+	// Whoever asked may hang up meanwhile; the answer is for all.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyLimit)
+	defer cancel()
+	found := make([]error, len(r.checks))
+	var wait sync.WaitGroup
+	for i, c := range r.checks {
+		wait.Go(func() { found[i] = c.run(ctx) })
+	}
+	wait.Wait()
+	r.faults = []Fault{}
+	for i, err := range found {
+		if err != nil {
+			r.faults = append(r.faults, Fault{Check: r.checks[i].name, Problem: err.Error()})
+		}
+	}
+	r.at = time.Now()
+	return r.faults
+}
+
+// serve answers 200 only if nothing is wrong, else 503. What is wrong is told only to whom detail says.
+func (r *readiness) serve(detail func(*http.Request) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		faults := r.prove(req.Context())
+		answer := struct {
+			Ready    bool    `json:"ready"`
+			Problems []Fault `json:"problems,omitempty"`
+		}{Ready: len(faults) == 0}
+		if detail(req) {
+			answer.Problems = faults
+		}
+		status := http.StatusOK
+		if !answer.Ready {
+			status = http.StatusServiceUnavailable
+		}
+		writeJSON(w, status, answer)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", noStore)
+	w.WriteHeader(status)
+	// Whoever asked has hung up if this fails; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,92 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func admin(token string, checks ...check) http.Handler {
+	metrics := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	return (&adminServer{token: token, ready: &readiness{checks: checks}, metrics: metrics}).handler()
+}
+
+func works(context.Context) error { return nil }
+
+func fails(context.Context) error { return errors.New("spool: no space left") }
+
+func TestReadyTellsWhatIsWrong(t *testing.T) {
+	if w := get(admin("", check{"bus", works}), "/readyz", ""); w.Code != 200 || w.Body.String() != `{"ready":true}`+"\n" {
+		t.Errorf("ready = %d %s", w.Code, w.Body)
+	}
+	w := get(admin("", check{"bus", works}, check{"spool", fails}), "/readyz", "")
+	var answer struct {
+		Ready    bool
+		Problems []Fault
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != 503 || answer.Ready || len(answer.Problems) != 1 || answer.Problems[0] != (Fault{"spool", "spool: no space left"}) {
+		t.Errorf("not ready = %d %s", w.Code, w.Body)
+	}
+}
+
+func TestReadyIsProvenAtMostOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var proofs atomic.Int32
+		r := &readiness{checks: []check{{"bus", func(context.Context) error { proofs.Add(1); return nil }}}}
+		for range 100 {
+			r.prove(t.Context())
+		}
+		if n := proofs.Load(); n != 1 {
+			t.Errorf("%d proofs within no time", n)
+		}
+		r.at = r.at.Add(-readyFresh)
+		r.prove(t.Context())
+		if n := proofs.Load(); n != 2 {
+			t.Errorf("%d proofs after a second; want 2", n)
+		}
+	})
+}
+
+func TestReadyDoesNotWaitForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &readiness{checks: []check{{"bus", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}
+		if faults := r.prove(t.Context()); len(faults) != 1 {
+			t.Errorf("faults = %v", faults)
+		}
+	})
+}
+
+func TestAdminAsksForTheToken(t *testing.T) {
+	h := admin("s3cret", check{"spool", fails})
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 401, "/asyncapi.json": 404} {
+		if w := get(h, path, "wrong"); w.Code != want {
+			t.Errorf("%s with a wrong token = %d; want %d", path, w.Code, want)
+		}
+	}
+	if w := get(h, "/metrics", "s3cret"); w.Code != 200 {
+		t.Errorf("/metrics with the token = %d", w.Code)
+	}
+	if w := get(h, "/readyz", ""); w.Body.String() != `{"ready":false}`+"\n" {
+		t.Errorf("strangers are told %s", w.Body)
+	}
+	if w := get(h, "/readyz", "s3cret"); w.Body.Len() < 30 {
+		t.Errorf("the operator is told no more than %s", w.Body)
+	}
+}
