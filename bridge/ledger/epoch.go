@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+)
+
+// parts is the number of epoch records. A replicated stream refuses a publish whose condition is on a subject that another publish under way has a
+// condition on, so that one record would let through one claim at a time.
+const parts = 16
+
+// Epoch is the right to write to the ledger, until a higher epoch begins.
+type Epoch struct {
+	ledger *Ledger
+	number uint64
+	parts  [parts]part
+
+	mu   sync.Mutex
+	held map[string]struct{} // ids of commands that were claimed in this epoch, and neither released nor settled
+}
+
+type part struct {
+	subject string
+	turn    chan struct{} // holds one token: one publish at a time
+	seq     atomic.Uint64 // of the epoch record
+}
+
+// Begin makes number the epoch of the ledger: all claims and outcomes of lower epochs are refused from now on. It returns [ErrFenced] if a
+// higher epoch has begun. Beginning the same epoch again is fine.
+func (l *Ledger) Begin(ctx context.Context, number uint64) (*Epoch, error) {
+	e := &Epoch{ledger: l, number: number, held: make(map[string]struct{})}
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range e.parts {
+		p := &e.parts[i]
+		p.subject, p.turn = l.names.Ledger("epoch", strconv.Itoa(i)), make(chan struct{}, 1)
+		p.turn <- struct{}{}
+		group.Go(func() error { return e.begin(ctx, p) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("begin epoch %d: %w", number, err)
+	}
+	return e, nil
+}
+
+// Number returns the number of the epoch.
+func (e *Epoch) Number() uint64 { return e.number }
+
+// begin replaces the epoch record of one part. Each step is safe against another beginner at any point: the purge takes away only what was read, and
+// the publish succeeds only where nothing is.
+func (e *Epoch) begin(ctx context.Context, p *part) error {
+	body, err := json.Marshal(epochRecord{Version: recordVersion, Epoch: e.number})
+	if err != nil {
+		return err
+	}
+	var wait pause
+	for {
+		done, err := e.beginOnce(ctx, p, body)
+		if done || err != nil && !passes(ctx, err) {
+			return err
+		}
+		if err := wait.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Epoch) beginOnce(ctx context.Context, p *part, body []byte) (done bool, err error) {
+	former, err := e.ledger.get(ctx, query{LastFor: p.subject})
+	if err != nil {
+		return false, err
+	}
+	if former != nil {
+		record, err := read[epochRecord](p.subject, former.Data)
+		switch {
+		case err != nil:
+			return true, err
+		case record.Epoch > e.number:
+			return true, fmt.Errorf("%w: %d", ErrFenced, record.Epoch)
+		case record.Epoch == e.number:
+			p.seq.Store(former.Sequence)
+			return true, nil
+		}
+		if err := e.ledger.purge(ctx, p.subject, former.Sequence); err != nil {
+			return false, err
+		}
+	}
+	message := &nats.Msg{Subject: p.subject, Data: body, Header: nats.Header{jetstream.MsgTTLHeader: {"never"}}}
+	ack, err := e.ledger.publish(ctx, message, jetstream.WithExpectLastSequencePerSubject(0))
+	if err == nil {
+		p.seq.Store(ack.Sequence)
+		return true, nil
+	}
+	if wrongSequence(err) || hasCode(err, codeStoreFailed) {
+		return false, nil
+	}
+	return false, err
+}
+
+// confirm tells why a condition on the epoch record did not hold: with [ErrFenced] because another epoch has begun, or with nil because another publish
+// with a condition was under way.
+func (e *Epoch) confirm(ctx context.Context, p *part) error {
+	found, err := e.ledger.last(ctx, p.subject)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return fmt.Errorf("%w, or the record of epoch %d was deleted", ErrFenced, e.number)
+	}
+	record, err := read[epochRecord](p.subject, found.Data)
+	if err != nil {
+		return errors.Join(ErrFenced, err)
+	}
+	if record.Epoch != e.number {
+		return fmt.Errorf("%w: %d instead of %d", ErrFenced, record.Epoch, e.number)
+	}
+	p.seq.Store(found.Sequence)
+	return nil
+}
+
+// part returns the part of an order key. Which one it is matters only for how many publishes can be under way.
+func (e *Epoch) part(key string) *part {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // a hash never fails
+	return &e.parts[h.Sum32()%parts]
+}
+
+// takenError is the refusal of a publish because the subject has a message.
+type takenError struct{ message *stored }
+
+func (e *takenError) Error() string { return e.message.Subject + " is taken" }
+
+// put stores a record on a subject that has none, provided the epoch is still current. It returns a takenError if the subject has one.
+func (e *Epoch) put(ctx context.Context, p *part, subject string, record any) (uint64, error) {
+	body, err := json.Marshal(record)
+	if err != nil {
+		return 0, err
+	}
+	var wait pause
+	for try := 1; ; try++ {
+		seq, again, err := e.putOnce(ctx, p, subject, body)
+		if err == nil && !again {
+			return seq, nil
+		}
+		if err != nil && (try >= tries || !passes(ctx, err)) {
+			return 0, err
+		}
+		if err := wait.wait(ctx); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (e *Epoch) putOnce(ctx context.Context, p *part, subject string, body []byte) (seq uint64, again bool, err error) {
+	select {
+	case <-p.turn:
+	case <-ctx.Done():
+		return 0, false, ctx.Err()
+	}
+	message := &nats.Msg{Subject: subject, Data: body}
+	ack, err := e.ledger.publish(ctx, message, jetstream.WithExpectLastSequenceForSubject(p.seq.Load(), p.subject))
+	p.turn <- struct{}{}
+	switch {
+	case err == nil:
+		return ack.Sequence, false, nil
+	case wrongSequence(err):
+		return 0, true, e.confirm(ctx, p)
+	case hasCode(err, codeStoreFailed):
+		return 0, true, e.ledger.refused(ctx, subject, err)
+	}
+	return 0, true, err
+}

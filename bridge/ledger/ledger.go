@@ -1,0 +1,96 @@
+// Package ledger remembers which commands were begun and how they ended, in one JetStream stream, so that a command is never carried out
+// twice: not by a redelivery, not after a crash, not by a bridge that does not know yet that it is no longer the active one.
+//
+// A command is claimed before the call that carries it out and settled after it; both are single publishes that the server refuses when the
+// command was claimed before, or when a later [Epoch] has begun. DESIGN.md beside this file tells why that is enough.
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// Errors of claims and outcomes. Any other error of [Epoch.Claim], [Epoch.Release] and [Epoch.Settle] means that it is not known whether
+// the server stored the record: call again with the same arguments.
+var (
+	// ErrFenced says that another epoch has begun. Its holder carries out commands now; whoever gets this error must stop.
+	ErrFenced = errors.New("another epoch has begun")
+	// ErrFull says that the ledger stream has reached a limit and refuses records. Nothing was stored.
+	ErrFull = errors.New("the ledger stream is full")
+	// ErrNotFound says that a record is not in the ledger, or no longer.
+	ErrNotFound = errors.New("not in the ledger")
+)
+
+// ClaimedError says that a command was claimed before, by another bridge or by a former life of this one. Whether it was carried out
+// under that claim is told by [Ledger.Find]: an outcome tells how it ended; without an outcome it is not known.
+type ClaimedError struct{ Claim Claim }
+
+func (e *ClaimedError) Error() string {
+	return fmt.Sprintf("command %s was claimed before, in epoch %d", e.Claim.CommandID, e.Claim.Epoch)
+}
+
+// Claim is the right to carry out a command.
+type Claim struct {
+	CommandID   string
+	Nonce       string // made by the caller, unique to this claim; a repeat of it is the same claim
+	Epoch       uint64 // set by [Epoch.Claim]
+	Kind        subjects.Kind
+	Key         string // order key, see [subjects.Command.OrderKey]
+	MessageType string // of a message that the command posts
+	Fingerprint string // of a message that the command posts, see [Fingerprint]
+	Attempts    int    // calls made at the API before this claim
+
+	Seq uint64    // sequence in the ledger stream, set by [Epoch.Claim]
+	At  time.Time // when the server stored it; zero if not known yet, see [Ledger.ClaimedAt]
+}
+
+// Outcome is how a command ended: all that is needed to publish its result and its dead letter again.
+type Outcome struct {
+	Result      subjects.Result
+	Key         string // order key, see [subjects.Command.OrderKey]
+	ReplyTo     string // subject on which the result is published, too
+	DeadLetter  bool
+	History     []subjects.Attempt
+	MessageID   string // of the message that the command posted
+	Fingerprint string // of the message that the command posted
+
+	Seq uint64    // sequence in the ledger stream, set by the ledger
+	At  time.Time // when the server stored it; zero right after it was settled
+}
+
+// Record is all that the ledger knows of a command.
+type Record struct {
+	Claim   *Claim   // nil if the command is not claimed
+	Outcome *Outcome // nil if the command has not ended
+}
+
+// Ledger reads the ledger stream. Writing needs an [Epoch].
+type Ledger struct {
+	js     jetstream.JetStream
+	names  subjects.Names
+	stream string
+	log    *slog.Logger
+	recent *recent
+	made   *made
+}
+
+// New returns the ledger in the stream that names tell. It does no input or output.
+func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger {
+	l := &Ledger{js: js, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now)}
+	l.made = newMade(l)
+	return l
+}
+
+func (l *Ledger) claimSubject(commandID string) string {
+	return l.names.Ledger("claim", subjects.Token(commandID))
+}
+
+func (l *Ledger) doneSubject(commandID string) string {
+	return l.names.Ledger("done", subjects.Token(commandID))
+}

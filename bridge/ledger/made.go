@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// made reads which message was made by which command, for searches of echoes. After a crash hundreds of searches begin at once: they share what was
+// read, and each reading goes on where the last one ended.
+type made struct {
+	ledger *Ledger
+	turn   chan struct{} // holds one token: one reading at a time
+
+	// of whoever has the turn
+	window *window
+	read   time.Time // when the last reading began, by the local clock
+}
+
+// window is a stretch of the ledger that has been read.
+type window struct {
+	from time.Time // of the server's clock
+	next uint64    // sequence at which the next reading begins; 0 to begin at from
+
+	mu       sync.RWMutex
+	commands map[string]string // ids of commands by the ids of messages
+}
+
+// windowMost is the number of messages above which a window is given up for a later one, if the search allows.
+const windowMost = 50_000
+
+func newMade(l *Ledger) *made {
+	m := &made{ledger: l, turn: make(chan struct{}, 1)}
+	m.turn <- struct{}{}
+	return m
+}
+
+// MadeByAnother returns a function that reports whether a message was made by another command than the given one, as far as outcomes
+// were stored from since, by the server's clock, until the call of MadeByAnother.
+func (l *Ledger) MadeByAnother(ctx context.Context, since time.Time, commandID string) (func(messageID string) bool, error) {
+	window, err := l.made.readSince(ctx, since)
+	if err != nil {
+		return nil, fmt.Errorf("read outcomes: %w", err)
+	}
+	return func(messageID string) bool {
+		window.mu.RLock()
+		defer window.mu.RUnlock()
+		maker, ok := window.commands[messageID]
+		return ok && maker != commandID
+	}, nil
+}
+
+func (m *made) readSince(ctx context.Context, since time.Time) (*window, error) {
+	asked := time.Now()
+	select {
+	case <-m.turn:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { m.turn <- struct{}{} }()
+	if m.window == nil || since.Before(m.window.from) || len(m.window.commands) > windowMost && since.After(m.window.from.Add(time.Minute)) {
+		m.window, m.read = &window{from: since, commands: make(map[string]string)}, time.Time{}
+	}
+	if m.read.After(asked) {
+		return m.window, nil
+	}
+	began := time.Now()
+	err := m.ledger.patiently(ctx, func() error { return m.ledger.catchUp(ctx, m.window) })
+	if err != nil {
+		return nil, err
+	}
+	m.read = began
+	return m.window, nil
+}
+
+// catchUp reads all outcomes that the stream's leader has now.
+func (l *Ledger) catchUp(ctx context.Context, w *window) error {
+	newest, err := l.get(ctx, query{LastFor: l.names.Ledger("done", "*")})
+	if err != nil || newest == nil || newest.Sequence < w.next || newest.Time.Before(w.from) {
+		return err
+	}
+	config := jetstream.ConsumerConfig{
+		FilterSubject: l.names.Ledger("done", "*"), AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: time.Minute, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &w.from,
+	}
+	if w.next > 0 {
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartSequencePolicy, w.next, nil
+	}
+	consumer, err := l.js.CreateConsumer(ctx, l.stream, config)
+	if err != nil {
+		return err
+	}
+	failure := l.readTo(ctx, consumer, newest.Sequence, w)
+	if err := l.js.DeleteConsumer(ctx, l.stream, consumer.CachedInfo().Name); err != nil && failure == nil {
+		l.log.DebugContext(ctx, "a reader of the ledger was left to expire", "error", err)
+	}
+	return failure
+}
+
+// readTo reads outcomes up to the given sequence into the window. It fails when one was lost on the way.
+func (l *Ledger) readTo(ctx context.Context, consumer jetstream.Consumer, last uint64, w *window) error {
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(500))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for delivered := uint64(1); ; delivered++ {
+		message, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		meta, err := message.Metadata()
+		if err != nil {
+			return err
+		}
+		if meta.Sequence.Consumer != delivered {
+			return fmt.Errorf("delivery %d of outcomes instead of %d", meta.Sequence.Consumer, delivered)
+		}
+		record, err := read[outcomeRecord](message.Subject(), message.Data())
+		if err != nil {
+			return err
+		}
+		w.add(record, meta.Sequence.Stream)
+		if meta.Sequence.Stream >= last {
+			return nil
+		}
+	}
+}
+
+func (w *window) add(record outcomeRecord, seq uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if record.MessageID != "" {
+		w.commands[record.MessageID] = record.Result.CommandID
+	}
+	w.next = seq + 1
+}

@@ -1,0 +1,148 @@
+package ledger
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// How much is remembered for the webhook side. An open claim is kept for a shorter time: it stands for a call that is under way, and a claim that was
+// released elsewhere is not told to anybody.
+const (
+	outcomesAge  = 15 * time.Minute
+	outcomesMost = 50_000
+	claimsAge    = time.Minute
+	claimsMost   = 20_000
+)
+
+// recent is what this bridge and others claimed and settled lately, in memory.
+type recent struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	messages shelf // by message id; of outcomes
+	claims   shelf // by content; of open claims
+	closed   shelf // by command id; settled commands, whose claims may arrive later than their outcomes
+}
+
+func newRecent(now func() time.Time) *recent {
+	return &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, claimsMost)}
+}
+
+// EchoOf returns the id of the command that caused a message event, if it is known: the command whose outcome names the message, or
+// else a command whose call is under way and posts the same content of the same type into the same conversation. It looks only into
+// memory, which [Ledger.Follow] fills.
+func (l *Ledger) EchoOf(conversationID, messageID, messageType, fingerprint string) (commandID string, ok bool) {
+	return l.recent.echoOf(conversationID, messageID, messageType, fingerprint)
+}
+
+func (r *recent) echoOf(conversationID, messageID, messageType, fingerprint string) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if id, ok := r.messages.get(messageID, now); ok && messageID != "" {
+		return id, true
+	}
+	if conversationID == "" || fingerprint == "" {
+		return "", false
+	}
+	return r.claims.get(contentKey("conversation/"+conversationID, messageType, fingerprint), now)
+}
+
+func contentKey(key, messageType, fingerprint string) string {
+	return strings.Join([]string{messageType, fingerprint, key}, " ")
+}
+
+func (r *recent) claimed(c Claim, at time.Time) {
+	if c.Fingerprint == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, settled := r.closed.get(c.CommandID, r.now()); settled {
+		return
+	}
+	r.claims.put(contentKey(c.Key, c.MessageType, c.Fingerprint), c.CommandID, at, r.now())
+}
+
+func (r *recent) released(c Claim) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims.drop(c.CommandID)
+}
+
+func (r *recent) settled(o Outcome, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims.drop(o.Result.CommandID)
+	r.closed.put(o.Result.CommandID, o.Result.CommandID, at, r.now())
+	if o.MessageID != "" {
+		r.messages.put(o.MessageID, o.Result.CommandID, at, r.now())
+	}
+}
+
+// shelf maps keys to command ids, and forgets what is old or too much. A key has one command at a time, the first one that came.
+type shelf struct {
+	age  time.Duration
+	most int
+
+	entries map[string]entry  // by key
+	keys    map[string]string // by command id
+	queue   []string          // keys in the order in which they came; those that are gone are skipped
+}
+
+type entry struct {
+	commandID string
+	at        time.Time
+}
+
+func newShelf(age time.Duration, most int) shelf {
+	return shelf{age: age, most: most, entries: make(map[string]entry), keys: make(map[string]string)}
+}
+
+func (s *shelf) get(key string, now time.Time) (string, bool) {
+	e, ok := s.entries[key]
+	if !ok || now.Sub(e.at) > s.age {
+		return "", false
+	}
+	return e.commandID, true
+}
+
+func (s *shelf) put(key, commandID string, at, now time.Time) {
+	if now.Sub(at) > s.age {
+		return
+	}
+	if former, ok := s.entries[key]; ok {
+		delete(s.keys, former.commandID)
+	} else {
+		s.queue = append(s.queue, key)
+	}
+	s.entries[key] = entry{commandID, at}
+	s.keys[commandID] = key
+	s.trim(now)
+}
+
+func (s *shelf) drop(commandID string) {
+	key, ok := s.keys[commandID]
+	if !ok {
+		return
+	}
+	delete(s.keys, commandID)
+	delete(s.entries, key)
+}
+
+// trim forgets from the old end of the queue.
+func (s *shelf) trim(now time.Time) {
+	for len(s.queue) > 0 {
+		key := s.queue[0]
+		e, ok := s.entries[key]
+		if ok && now.Sub(e.at) <= s.age && len(s.queue) <= s.most {
+			return
+		}
+		s.queue = s.queue[1:]
+		if ok {
+			delete(s.entries, key)
+			delete(s.keys, e.commandID)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// recordVersion is raised when a record can no longer be understood by a bridge that knows only the former version. Members that are
+// merely added do not raise it, because readers ignore what they do not know.
+const recordVersion = 1
+
+// claimRecord is the body of claim.<token>.
+type claimRecord struct {
+	Version     int            `json:"v"`
+	CommandID   string         `json:"command_id"`
+	Nonce       string         `json:"nonce,omitempty"`
+	Epoch       uint64         `json:"epoch"`
+	Kind        subjects.Kind  `json:"kind"`
+	Key         string         `json:"key,omitempty"`
+	MessageType string         `json:"message_type,omitempty"`
+	Fingerprint string         `json:"fingerprint,omitempty"`
+	Attempts    int            `json:"attempts,omitempty"`
+	Outcome     *outcomeRecord `json:"outcome,omitempty"` // of a command that ended without having been claimed
+}
+
+// outcomeRecord is the body of done.<token>.
+type outcomeRecord struct {
+	Version     int                `json:"v"`
+	Epoch       uint64             `json:"epoch"`
+	Result      subjects.Result    `json:"result"`
+	Key         string             `json:"key,omitempty"`
+	ReplyTo     string             `json:"reply_to,omitempty"`
+	DeadLetter  bool               `json:"dead_letter,omitempty"`
+	History     []subjects.Attempt `json:"history,omitempty"`
+	MessageID   string             `json:"message_id,omitempty"`
+	Fingerprint string             `json:"fingerprint,omitempty"`
+}
+
+// epochRecord is the body of epoch.<part>.
+type epochRecord struct {
+	Version int    `json:"v"`
+	Epoch   uint64 `json:"epoch"`
+}
+
+func (c Claim) record() claimRecord {
+	return claimRecord{
+		Version: recordVersion, CommandID: c.CommandID, Nonce: c.Nonce, Epoch: c.Epoch, Kind: c.Kind, Key: c.Key,
+		MessageType: c.MessageType, Fingerprint: c.Fingerprint, Attempts: c.Attempts,
+	}
+}
+
+func (r claimRecord) claim(seq uint64, at time.Time) Claim {
+	return Claim{
+		CommandID: r.CommandID, Nonce: r.Nonce, Epoch: r.Epoch, Kind: r.Kind, Key: r.Key, MessageType: r.MessageType,
+		Fingerprint: r.Fingerprint, Attempts: r.Attempts, Seq: seq, At: at,
+	}
+}
+
+func (o Outcome) record(epoch uint64) *outcomeRecord {
+	return &outcomeRecord{
+		Version: recordVersion, Epoch: epoch, Result: o.Result, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
+		MessageID: o.MessageID, Fingerprint: o.Fingerprint,
+	}
+}
+
+func (r *outcomeRecord) outcome(seq uint64, at time.Time) *Outcome {
+	return &Outcome{
+		Result: r.Result, Key: r.Key, ReplyTo: r.ReplyTo, DeadLetter: r.DeadLetter, History: r.History, MessageID: r.MessageID,
+		Fingerprint: r.Fingerprint, Seq: seq, At: at,
+	}
+}
+
+// read decodes a record of the ledger and refuses one of a later version, whose meaning may have changed.
+func read[T claimRecord | outcomeRecord | epochRecord](subject string, body []byte) (T, error) {
+	var version struct {
+		V int `json:"v"`
+	}
+	var record T
+	if err := json.Unmarshal(body, &version); err != nil {
+		return record, fmt.Errorf("ledger record %s: %w", subject, err)
+	}
+	if version.V != recordVersion {
+		return record, fmt.Errorf("ledger record %s has version %d, and this bridge knows %d: a newer bridge wrote it", subject, version.V, recordVersion)
+	}
+	if err := json.Unmarshal(body, &record); err != nil {
+		return record, fmt.Errorf("ledger record %s: %w", subject, err)
+	}
+	return record, nil
+}

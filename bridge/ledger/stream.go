@@ -1,0 +1,185 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// attemptTime bounds one request to the server; whoever waits longer asks again.
+const attemptTime = 5 * time.Second
+
+// codeStoreFailed is the server's answer to a publish that breaks a limit of the stream.
+const codeStoreFailed jetstream.ErrorCode = 10077
+
+// stored is a message as the stream's leader has it.
+type stored struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+// query is a request for one message: by sequence, or the last one of a subject.
+type query struct {
+	Seq     uint64 `json:"seq,omitempty"`
+	LastFor string `json:"last_by_subj,omitempty"`
+}
+
+// get reads a message from the stream's leader. The client library reads from whichever replica answers as soon as the stream allows that, and a
+// replica may lag behind; what decides whether a command is carried out must not. It returns nil if there is no such message.
+func (l *Ledger) get(ctx context.Context, q query) (*stored, error) {
+	var answer struct {
+		Message *stored `json:"message"`
+	}
+	err := l.request(ctx, "STREAM.MSG.GET."+l.stream, q, &answer)
+	switch {
+	case hasCode(err, jetstream.JSErrCodeMessageNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case answer.Message == nil:
+		return nil, jetstream.ErrInvalidJetStreamResponse
+	}
+	return answer.Message, nil
+}
+
+// purge removes the messages of a subject up to and including a sequence.
+func (l *Ledger) purge(ctx context.Context, subject string, seq uint64) error {
+	return l.request(ctx, "STREAM.PURGE."+l.stream, jetstream.StreamPurgeRequest{Subject: subject, Sequence: seq + 1}, nil)
+}
+
+// remove deletes the message with a sequence.
+func (l *Ledger) remove(ctx context.Context, seq uint64) error {
+	body := struct {
+		Seq     uint64 `json:"seq"`
+		NoErase bool   `json:"no_erase"`
+	}{seq, true}
+	return l.request(ctx, "STREAM.MSG.DELETE."+l.stream, body, nil)
+}
+
+// request asks the JetStream API. Its errors are a [*jetstream.APIError] if the server answered.
+func (l *Ledger) request(ctx context.Context, operation string, question, answer any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	reply, err := l.js.Conn().RequestWithContext(ctx, l.api(operation), body)
+	if err != nil {
+		return err
+	}
+	var outcome struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &outcome); err != nil {
+		return fmt.Errorf("answer of the server: %w", err)
+	}
+	if outcome.Error != nil {
+		return outcome.Error
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(reply.Data, answer)
+}
+
+// last reads the last message of a subject from the stream's leader, and asks again while the server does not answer.
+func (l *Ledger) last(ctx context.Context, subject string) (*stored, error) {
+	var found *stored
+	err := l.patiently(ctx, func() (err error) {
+		found, err = l.get(ctx, query{LastFor: subject})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", subject, err)
+	}
+	return found, nil
+}
+
+// patiently repeats a request that changes nothing when it is repeated, as long as its failure may pass.
+func (l *Ledger) patiently(ctx context.Context, request func() error) error {
+	var wait pause
+	for try := 1; ; try++ {
+		err := request()
+		if err == nil || try == tries || !passes(ctx, err) {
+			return err
+		}
+		if err := wait.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Ledger) api(subject string) string {
+	options := l.js.Options()
+	switch {
+	case options.Domain != "":
+		return "$JS." + options.Domain + ".API." + subject
+	case options.APIPrefix != "":
+		return strings.TrimSuffix(options.APIPrefix, ".") + "." + subject
+	}
+	return jetstream.DefaultAPIPrefix + subject
+}
+
+// tries is how often a request is sent before its failure is told to the caller.
+const tries = 4
+
+// passes reports whether a failure may pass by itself: the server or the stream's leader is away, or did not answer in time.
+func passes(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, ErrFenced) {
+		return false
+	}
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code >= 500
+	}
+	var syntax *json.SyntaxError
+	return !errors.As(err, &syntax)
+}
+
+func hasCode(err error, codes ...jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	for _, code := range codes {
+		if api.ErrorCode == code {
+			return true
+		}
+	}
+	return false
+}
+
+// wrongSequence reports whether the condition of a publish did not hold, or could not be checked beside another one that was under way.
+func wrongSequence(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+func (l *Ledger) publish(ctx context.Context, message *nats.Msg, condition jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	return l.js.PublishMsg(ctx, message, jetstream.WithExpectStream(l.stream), condition)
+}
+
+// refused finds out what error 10077 means: a takenError if the subject has a message, nil if it is about to have one, so that the publish is
+// worth repeating, or [ErrFull].
+func (l *Ledger) refused(ctx context.Context, subject string, refusal error) error {
+	found, err := l.last(ctx, subject)
+	switch {
+	case err != nil:
+		return err
+	case found != nil:
+		return &takenError{found}
+	case strings.Contains(refusal.Error(), "per subject"):
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrFull, refusal)
+}
