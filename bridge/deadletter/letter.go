@@ -1,0 +1,116 @@
+// Package deadletter keeps what could not be done or understood, whole and with the reason, and lets an operator list, read, replay and
+// drop it.
+package deadletter
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// Letter is a dead letter: the original as it came, and why it ended here.
+type Letter struct {
+	Subject   string          // where the letter lies; see [subjects.Names.DeadCommand] and [subjects.Names.DeadWebhook]
+	Original  Original        // what could not be done or understood
+	CommandID string          // empty for a webhook
+	Status    subjects.Status // empty for a webhook
+	Reason    subjects.Reason
+	Detail    string // the reason in one line
+	Attempts  int    // calls made at the API
+	History   []subjects.Attempt
+	FailedAt  time.Time
+}
+
+// Original is a message as it came: headers that begin with "Nats-" are not kept.
+type Original struct {
+	Subject string // empty for a webhook
+	Header  nats.Header
+	Data    []byte
+}
+
+// Put publishes a letter and waits until it is stored. The same letter put twice is stored once, as long as the stream remembers ids.
+func Put(ctx context.Context, js jetstream.Publisher, names subjects.Names, letter Letter) error {
+	message, err := letter.message()
+	if err != nil {
+		return fmt.Errorf("dead letter of %s: %w", letter.name(), err)
+	}
+	if _, err := js.PublishMsg(ctx, message, jetstream.WithExpectStream(names.DeadStream())); err != nil {
+		return fmt.Errorf("dead letter of %s: %w", letter.name(), err)
+	}
+	return nil
+}
+
+// name tells which letter this is, in errors.
+func (l Letter) name() string {
+	if l.CommandID != "" {
+		return "command " + l.CommandID
+	}
+	return "a webhook"
+}
+
+// id is the same each time the same letter is put.
+func (l Letter) id() string {
+	if l.CommandID != "" {
+		return "dead-" + l.CommandID
+	}
+	sum := sha256.Sum256(l.Original.Data)
+	return "dead-webhook-" + hex.EncodeToString(sum[:])
+}
+
+func (l Letter) message() (*nats.Msg, error) {
+	if l.Subject == "" {
+		return nil, errors.New("a subject is needed")
+	}
+	history, err := json.Marshal(l.History)
+	if err != nil {
+		return nil, err
+	}
+	header := keep(l.Original.Header)
+	for name, value := range map[string]string{
+		subjects.HeaderMsgID:           l.id(),
+		subjects.HeaderCommandID:       l.CommandID,
+		subjects.HeaderStatus:          string(l.Status),
+		subjects.HeaderReason:          string(l.Reason),
+		subjects.HeaderDetail:          line(l.Detail),
+		subjects.HeaderAttempts:        strconv.Itoa(l.Attempts),
+		subjects.HeaderHistory:         string(history),
+		subjects.HeaderOriginalSubject: l.Original.Subject,
+		subjects.HeaderFailedAt:        subjects.Time{Time: l.FailedAt}.String(),
+	} {
+		header.Del(name)
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+	if len(l.History) == 0 {
+		header.Set(subjects.HeaderHistory, "[]")
+	}
+	return &nats.Msg{Subject: l.Subject, Header: header, Data: l.Original.Data}, nil
+}
+
+// keep copies headers, those aside that have a meaning to the server.
+func keep(header nats.Header) nats.Header {
+	kept := make(nats.Header, len(header)+8)
+	for name, values := range header {
+		if !subjects.OwnedByNATS(name) {
+			kept[name] = append([]string(nil), values...)
+		}
+	}
+	return kept
+}
+
+// line makes one line of a text.
+func line(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+}
