@@ -1,0 +1,5 @@
+package cxsim
+
+import "net/http"
+
+func (s *Sim) inspector() http.Handler { return http.NewServeMux() }

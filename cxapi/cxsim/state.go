@@ -1,0 +1,387 @@
+package cxsim
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	incoming = "incoming"
+	outgoing = "outgoing"
+	template = "template"
+	activity = "activity"
+
+	statusOpen     = "open"
+	statusPending  = "pending"
+	statusResolved = "resolved"
+
+	senderContact = "Contact"
+	senderUser    = "User"
+	senderBot     = "AgentBot"
+)
+
+// Contact is a customer.
+type Contact struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Email     string    `json:"email,omitempty"`
+	Phone     string    `json:"phone_number,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Message is one message of a conversation.
+type Message struct {
+	ID             int64  `json:"id"`
+	ConversationID int64  `json:"conversation_id"`
+	Type           string `json:"message_type"` // incoming, outgoing, template, or activity, which never leaves
+	Content        string `json:"content"`
+	Private        bool   `json:"private,omitempty"`
+	// SenderType is Contact, User (a human agent) or AgentBot; empty when the platform itself speaks.
+	SenderType string          `json:"sender_type,omitempty"`
+	SenderID   int64           `json:"sender_id,omitempty"`
+	SourceID   string          `json:"source_id,omitempty"`
+	Attributes json.RawMessage `json:"content_attributes,omitempty"`
+	CreatedAt  time.Time       `json:"created_at"`
+}
+
+// Conversation is what a conversation looks like at one moment.
+type Conversation struct {
+	ID         int64     `json:"id"` // counts per tenant
+	InboxID    int64     `json:"inbox_id"`
+	Contact    Contact   `json:"contact"`
+	SourceID   string    `json:"source_id"`
+	Status     string    `json:"status"`             // open, pending or resolved
+	WithHuman  bool      `json:"with_human"`         // it was delivered to an agent and not given back since
+	Assignee   string    `json:"assignee,omitempty"` // the human agent's name
+	Priority   string    `json:"priority,omitempty"` // low, medium, high or urgent
+	Messages   []Message `json:"messages"`           // all of them, also private ones and activities
+	CreatedAt  time.Time `json:"created_at"`
+	ActivityAt time.Time `json:"last_activity_at"`
+	ResolvedAt time.Time `json:"resolved_at,omitzero"` // of the last time
+}
+
+type inbox struct {
+	id int64
+	InboxOptions
+	bot *bot
+}
+
+type bot struct {
+	id                             int64
+	name, description, outgoingURL string
+	secret                         string
+}
+
+type webhook struct {
+	id            int64
+	url, secret   string
+	subscriptions []string
+}
+
+type contactInbox struct {
+	id        int64
+	contact   *Contact
+	inbox     *inbox
+	sourceID  string
+	createdAt time.Time
+}
+
+type agent struct {
+	id          int64
+	name, email string
+}
+
+type conversation struct {
+	id                int64
+	uuid              string
+	link              *contactInbox
+	status            string
+	withHuman         bool
+	assignee          *agent
+	priority          string
+	messages          []*Message
+	recent            []time.Time // of messages, for the cap of a minute
+	unread            int
+	createdAt         time.Time
+	activityAt        time.Time
+	updatedAt         time.Time
+	resolvedAt        time.Time
+	waitingSince      time.Time
+	firstReplyAt      time.Time
+	contactSeenAt     time.Time
+	agentSeenAt       time.Time
+	lastPublicMessage *Message
+}
+
+// Tenant is the state of one tenant: its inboxes, contacts, conversations, webhooks and bots. The methods of the
+// default tenant are also those of the [Sim].
+type Tenant struct {
+	domain string
+	sim    *Sim
+	feat   features
+	id     int64
+
+	mu            sync.Mutex
+	inboxes       []*inbox
+	contacts      map[int64]*Contact
+	byEmail       map[string]*Contact
+	byPhone       map[string]*Contact
+	links         map[linkKey]*contactInbox
+	firstLinks    map[contactAt]*contactInbox
+	conversations map[int64]*conversation
+	lastOf        map[*contactInbox]*conversation
+	lastDisplayID int64
+	webhooks      []*webhook
+	bots          []*bot
+	owner         *bot   // who speaks for the API when no bot is assigned
+	ownerUser     *agent // the same as a user
+	agents        []*agent
+	batch         *batch // collects the deliveries of the change that is being made
+}
+
+type linkKey struct {
+	inbox  int64
+	source string
+}
+
+type contactAt struct{ inbox, contact int64 }
+
+func newTenant(s *Sim, domain string, id int64) *Tenant {
+	t := &Tenant{
+		domain: domain, sim: s, id: id, feat: s.opt.Profile.features(),
+		contacts: map[int64]*Contact{}, byEmail: map[string]*Contact{}, byPhone: map[string]*Contact{},
+		links: map[linkKey]*contactInbox{}, firstLinks: map[contactAt]*contactInbox{}, conversations: map[int64]*conversation{},
+		lastOf: map[*contactInbox]*conversation{},
+	}
+	for _, options := range s.opt.Inboxes {
+		fallback(&options.Channel, ChannelAPI)
+		fallback(&options.Name, "Chat")
+		t.inboxes = append(t.inboxes, &inbox{id: s.inboxIDs.Add(1), InboxOptions: options})
+	}
+	t.owner = &bot{id: s.botIDs.Add(1), name: "API"}
+	t.ownerUser = &agent{id: s.userIDs.Add(1), name: "API user", email: "api@" + domain}
+	t.agents = append(t.agents, &agent{id: s.userIDs.Add(1), name: "Bo", email: "bo@" + domain})
+	return t
+}
+
+// Domain is the tenant's domain.
+func (t *Tenant) Domain() string { return t.domain }
+
+func (t *Tenant) now() time.Time { return t.sim.opt.Now().UTC() }
+
+func (t *Tenant) number(n int64) number { return number{n: n, quoted: t.sim.opt.IDsAsStrings} }
+
+// account is the short name, as the platform names accounts.
+func (t *Tenant) account() string {
+	name, _, _ := strings.Cut(t.domain, ".")
+	return name
+}
+
+func (t *Tenant) inbox(id int64) *inbox {
+	for _, in := range t.inboxes {
+		if in.id == id {
+			return in
+		}
+	}
+	return nil
+}
+
+// inboxOf finds the first inbox of a channel.
+func (t *Tenant) inboxOf(channel string) *inbox {
+	for _, in := range t.inboxes {
+		if in.Channel == channel {
+			return in
+		}
+	}
+	return t.inboxes[0]
+}
+
+// InboxID is the id of the first inbox of a channel, or of the first inbox if there is none.
+func (t *Tenant) InboxID(channel string) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inboxOf(channel).id
+}
+
+// initialStatus is that of a new conversation, and of one that is opened again by its customer.
+func (t *Tenant) initialStatus(in *inbox) string {
+	if in.bot == nil && t.sim.opt.StartOpen {
+		return statusOpen
+	}
+	return statusPending
+}
+
+func (t *Tenant) addContact(name, email, phone string) *Contact {
+	c := &Contact{ID: t.sim.contactIDs.Add(1), Name: name, Email: email, Phone: phone, CreatedAt: t.now()}
+	t.contacts[c.ID] = c
+	if email != "" {
+		t.byEmail[strings.ToLower(email)] = c
+	}
+	if phone != "" {
+		t.byPhone[phone] = c
+	}
+	t.emit("contact_created", nil, nil, func() any { return contactEvent{"contact_created", t.contactObject(c)} })
+	return c
+}
+
+// link connects a contact with an inbox. It is nil when another contact has the source id there.
+func (t *Tenant) link(c *Contact, in *inbox, sourceID string) *contactInbox {
+	if sourceID == "" {
+		sourceID = uuidOf(t.sim.opt.Seed, "source "+t.domain, t.sim.linkIDs.Load()+1)
+	}
+	key := linkKey{in.id, sourceID}
+	if l := t.links[key]; l != nil {
+		if l.contact != c {
+			return nil
+		}
+		return l
+	}
+	l := &contactInbox{id: t.sim.linkIDs.Add(1), contact: c, inbox: in, sourceID: sourceID, createdAt: t.now()}
+	t.links[key] = l
+	if first := (contactAt{in.id, c.ID}); t.firstLinks[first] == nil {
+		t.firstLinks[first] = l
+	}
+	return l
+}
+
+func (t *Tenant) addConversation(l *contactInbox, priority string) *conversation {
+	t.lastDisplayID++
+	now := t.now()
+	c := &conversation{
+		id: t.lastDisplayID, uuid: uuidOf(t.sim.opt.Seed, "conversation "+t.domain, t.lastDisplayID), link: l,
+		status: t.initialStatus(l.inbox), priority: priority, createdAt: now, activityAt: now, updatedAt: now,
+	}
+	t.conversations[c.id], t.lastOf[l] = c, c
+	t.emitConversation("conversation_created", c, nil)
+	return c
+}
+
+// addMessage puts a message into a conversation and tells everybody.
+func (t *Tenant) addMessage(c *conversation, m Message) *Message {
+	now := t.now()
+	m.ID, m.ConversationID, m.CreatedAt = t.sim.messageIDs.Add(1), c.id, now
+	c.messages = append(c.messages, &m)
+	c.updatedAt = now
+	if m.Type == activity {
+		return &m
+	}
+	c.activityAt = now
+	t.countRecent(c, now)
+	if m.Type == incoming && c.status == statusResolved {
+		c.withHuman = false
+		t.setStatus(c, t.initialStatus(c.link.inbox))
+	}
+	if !m.Private {
+		c.lastPublicMessage = &m
+	}
+	changed := c.countMessage(&m)
+	t.emit("message_created", c, &m, func() any { return t.messageEvent("message_created", c, &m) })
+	if changed != nil {
+		t.emitConversation("conversation_updated", c, changed)
+	}
+	return &m
+}
+
+// countMessage keeps the counts and times of the conversation and tells what changed of those that are reported.
+func (c *conversation) countMessage(m *Message) changes {
+	switch {
+	case m.Type == incoming:
+		c.unread++
+		c.contactSeenAt = m.CreatedAt
+		if c.waitingSince.IsZero() {
+			c.waitingSince = m.CreatedAt
+			return changes{change("waiting_since", nil, epoch(m.CreatedAt))}
+		}
+	case m.Type == outgoing && !m.Private && m.SenderType == senderUser:
+		c.unread, c.agentSeenAt = 0, m.CreatedAt
+		before := c.waitingSince
+		c.waitingSince = time.Time{}
+		if c.firstReplyAt.IsZero() {
+			c.firstReplyAt = m.CreatedAt
+			return changes{change("first_reply_created_at", nil, iso(m.CreatedAt))}
+		}
+		if !before.IsZero() {
+			return changes{change("waiting_since", epoch(before), nil)}
+		}
+	}
+	return nil
+}
+
+// setStatus changes the status and tells everybody. The same status again is no change.
+func (t *Tenant) setStatus(c *conversation, status string) bool {
+	before := c.status
+	if before == status {
+		return false
+	}
+	c.status, c.updatedAt = status, t.now()
+	if status == statusResolved {
+		c.resolvedAt = c.updatedAt
+	}
+	changed := changes{change("status", before, status)}
+	switch status {
+	case statusOpen:
+		t.emitConversation("conversation_opened", c, nil)
+	case statusResolved:
+		t.emitConversation("conversation_resolved", c, nil)
+	}
+	t.emitConversation("conversation_status_changed", c, changed)
+	t.emitConversation("conversation_updated", c, changed)
+	return true
+}
+
+// Conversation returns a conversation as it is now.
+func (t *Tenant) Conversation(id int64) (Conversation, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, err := t.find(id)
+	if err != nil {
+		return Conversation{}, err
+	}
+	return c.view(), nil
+}
+
+// Conversations returns all conversations as they are now, by their ids.
+func (t *Tenant) Conversations() []Conversation {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]Conversation, 0, len(t.conversations))
+	for id := int64(1); id <= t.lastDisplayID; id++ {
+		all = append(all, t.conversations[id].view())
+	}
+	return all
+}
+
+// Messages returns the messages of a conversation, also private ones and activities; none if there is no such
+// conversation.
+func (t *Tenant) Messages(conversation int64) []Message {
+	c, err := t.Conversation(conversation)
+	if err != nil {
+		return nil
+	}
+	return c.Messages
+}
+
+func (t *Tenant) find(id int64) (*conversation, error) {
+	if c := t.conversations[id]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("conversation %d of %s: not found", id, t.domain)
+}
+
+func (c *conversation) view() Conversation {
+	v := Conversation{
+		ID: c.id, InboxID: c.link.inbox.id, Contact: *c.link.contact, SourceID: c.link.sourceID, Status: c.status,
+		WithHuman: c.withHuman, Priority: c.priority, CreatedAt: c.createdAt, ActivityAt: c.activityAt,
+		ResolvedAt: c.resolvedAt, Messages: make([]Message, 0, len(c.messages)),
+	}
+	if c.assignee != nil {
+		v.Assignee = c.assignee.name
+	}
+	for _, m := range c.messages {
+		v.Messages = append(v.Messages, *m)
+	}
+	return v
+}
