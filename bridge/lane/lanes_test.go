@@ -264,7 +264,8 @@ func TestOldestBlockedIsTheLaneWithTheOldestHead(t *testing.T) {
 		l.Submit("second", j.once("second"))
 		time.Sleep(time.Minute)
 		l.Submit("third", stuck)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + time.Second/2) // between two attempts
+		synctest.Wait()
 		if s := l.Stats(); s.OldestKey != "second" || !s.OldestBlocked.Equal(start.Add(time.Minute)) || s.Blocked != 2 {
 			t.Errorf("stats: %+v", s)
 		}
