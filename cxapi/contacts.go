@@ -18,8 +18,6 @@ type Contact struct {
 	Answer
 	// ID is the contact's; zero if the answer did not tell.
 	ID ID
-	// SourceID is the name that the platform gave the contact in the inbox; mostly empty, and not needed by the calls.
-	SourceID string
 }
 
 // CreateContact makes a contact. It is not idempotent; an email or phone number that is taken is refused as
@@ -47,7 +45,6 @@ func (c *Client) CreateContact(ctx context.Context, p ContactParams) (*Contact, 
 	contact := &Contact{Answer: answer}
 	if o != nil {
 		contact.ID = firstID(o.ID, o.ContactID)
-		contact.SourceID = string(o.SourceID)
 	}
 	return contact, nil
 }

@@ -17,7 +17,6 @@ type object struct {
 	Name           looseText `json:"name"`
 	ChannelType    looseText `json:"channel_type"`
 	Secret         looseText `json:"secret"`
-	SourceID       looseText `json:"source_id"`
 	Content        looseText `json:"content"`
 	Payload        subtree   `json:"payload"`
 	Data           subtree   `json:"data"`
@@ -28,11 +27,8 @@ type object struct {
 	Messages       subtree   `json:"messages"`
 	Conversation   subtree   `json:"conversation"`
 	Contact        subtree   `json:"contact"`
-	ContactInbox   subtree   `json:"contact_inbox"`
 	Webhook        subtree   `json:"webhook"`
 	AgentBot       subtree   `json:"agent_bot"`
-	Meta           subtree   `json:"meta"`
-	Sender         subtree   `json:"sender"`
 	Error          subtree   `json:"error"`
 	Errors         subtree   `json:"errors"`
 }

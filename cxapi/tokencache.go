@@ -58,7 +58,7 @@ func (c tokenCache) save(b bearer) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(c.path), ".token-*") // made with mode 0600
+	file, err := os.CreateTemp(filepath.Dir(c.path), ".cx-*") // made with mode 0600
 	if err != nil {
 		return err
 	}
