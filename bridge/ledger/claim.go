@@ -78,6 +78,9 @@ func (e *Epoch) Release(ctx context.Context, c Claim) error {
 }
 
 func (e *Epoch) release(ctx context.Context, c Claim) error {
+	if c.Seq == 0 {
+		return errors.New("the claim has no sequence")
+	}
 	if err := e.confirm(ctx, e.part(c.Key)); err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 
 var (
 	link  = regexp.MustCompile(`!?\[([^\]]*)\]\([^)]*\)`)
-	tag   = regexp.MustCompile(`</?[A-Za-z][^<>]*>`)
-	marks = strings.NewReplacer("*", "", "_", "", "~", "", "`", "", "#", "", "\\", "", ">", "", "\u00a0", " ", "\u200b", "", "\ufeff", "")
+	tag   = regexp.MustCompile(`</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>`)
+	marks = strings.NewReplacer("*", "", "_", "", "~", "", "`", "", "#", "", "\\", "", "<", "", ">", "", "\u00a0", " ", "\u200b", "", "\ufeff", "")
 )
 
 // Fingerprint returns a short hash of a message's content that stays the same when the vendor stores or shows the content in another

@@ -14,15 +14,18 @@ import (
 func (l *Ledger) Follow(ctx context.Context) error {
 	from := time.Now().Add(-outcomesAge)
 	var wait pause
-	for {
+	for told := false; ; {
 		seen, err := l.follow(ctx, from)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if seen.After(from) {
-			from, wait = seen, pause{}
+			from, wait, told = seen, pause{}, false
 		}
-		l.log.WarnContext(ctx, "reading the ledger was interrupted", "error", err)
+		if !told {
+			l.log.WarnContext(ctx, "reading the ledger is interrupted; echoes are not recognised meanwhile", "error", err)
+			told = true
+		}
 		if err := wait.wait(ctx); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (e *ClaimedError) Error() string {
 // Claim is the right to carry out a command.
 type Claim struct {
 	CommandID   string
-	Nonce       string // made by the caller, unique to this claim; a repeat of it is the same claim
+	Nonce       string // made by the caller for its handling of the command, the same for each try; tells its own claims from those of others
 	Epoch       uint64 // set by [Epoch.Claim]
 	Kind        subjects.Kind
 	Key         string // order key, see [subjects.Command.OrderKey]

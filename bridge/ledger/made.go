@@ -23,14 +23,19 @@ type made struct {
 // window is a stretch of the ledger that has been read.
 type window struct {
 	from time.Time // of the server's clock
+	last time.Time // of the last record that was read; from if none was
 	next uint64    // sequence at which the next reading begins; 0 to begin at from
 
 	mu       sync.RWMutex
 	commands map[string]string // ids of commands by the ids of messages
 }
 
-// windowMost is the number of messages above which a window is given up for a later one, if the search allows.
-const windowMost = 50_000
+// A window begins earlier than the search needs it, because the searches after a crash have claims of the same minute and come in any order. It is given
+// up for a later one when the search does not need what it holds, or when it holds too much.
+const (
+	windowLead = time.Minute
+	windowMost = 100_000
+)
 
 func newMade(l *Ledger) *made {
 	m := &made{ledger: l, turn: make(chan struct{}, 1)}
@@ -61,8 +66,9 @@ func (m *made) readSince(ctx context.Context, since time.Time) (*window, error) 
 		return nil, ctx.Err()
 	}
 	defer func() { m.turn <- struct{}{} }()
-	if m.window == nil || since.Before(m.window.from) || len(m.window.commands) > windowMost && since.After(m.window.from.Add(time.Minute)) {
-		m.window, m.read = &window{from: since, commands: make(map[string]string)}, time.Time{}
+	if !m.window.serves(since) {
+		from := since.Add(-windowLead)
+		m.window, m.read = &window{from: from, last: from, commands: make(map[string]string)}, time.Time{}
 	}
 	if m.read.After(asked) {
 		return m.window, nil
@@ -123,18 +129,26 @@ func (l *Ledger) readTo(ctx context.Context, consumer jetstream.Consumer, last u
 		if err != nil {
 			return err
 		}
-		w.add(record, meta.Sequence.Stream)
+		w.add(record, meta)
 		if meta.Sequence.Stream >= last {
 			return nil
 		}
 	}
 }
 
-func (w *window) add(record outcomeRecord, seq uint64) {
+// serves reports whether a search from since on can use the window.
+func (w *window) serves(since time.Time) bool {
+	if w == nil || since.Before(w.from) || since.After(w.last.Add(2*windowLead)) {
+		return false
+	}
+	return len(w.commands) <= windowMost || since.Before(w.from.Add(2*windowLead))
+}
+
+func (w *window) add(record outcomeRecord, meta *jetstream.MsgMetadata) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if record.MessageID != "" {
 		w.commands[record.MessageID] = record.Result.CommandID
 	}
-	w.next = seq + 1
+	w.next, w.last = meta.Sequence.Stream+1, meta.Timestamp
 }

@@ -81,7 +81,7 @@ func (r *recent) settled(o Outcome, at time.Time) {
 	}
 }
 
-// shelf maps keys to command ids, and forgets what is old or too much. A key has one command at a time, the first one that came.
+// shelf maps keys to command ids, and forgets what is old or too much. A key has one command at a time, the last one that came.
 type shelf struct {
 	age  time.Duration
 	most int

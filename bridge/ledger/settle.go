@@ -61,7 +61,7 @@ func (e *Epoch) settleClaimed(ctx context.Context, o Outcome) (Outcome, error) {
 }
 
 // settleUnclaimed records the outcome in the place of a claim, so that nobody can claim the command any more. It is not done if there is an
-// open claim of a former epoch.
+// open claim of a former epoch, or if the outcome names a message, which those who look for messages must find beside the claim.
 func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome, done bool, err error) {
 	former, err := e.ledger.last(ctx, e.ledger.doneSubject(o.Result.CommandID))
 	if err != nil {
@@ -87,7 +87,7 @@ func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome,
 		return *record.Outcome.outcome(taken.message.Sequence, taken.message.Time), true, nil
 	}
 	o.Seq = seq
-	return o, err == nil, err
+	return o, err == nil && o.MessageID == "", err
 }
 
 func readOutcome(message *stored) (*Outcome, error) {

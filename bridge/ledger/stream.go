@@ -134,7 +134,13 @@ const tries = 4
 
 // passes reports whether a failure may pass by itself: the server or the stream's leader is away, or did not answer in time.
 func passes(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, ErrFenced) {
+	for _, lasting := range []error{ErrFenced, ErrFull, nats.ErrConnectionClosed, nats.ErrMaxPayload} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	var taken *takenError
+	if ctx.Err() != nil || errors.As(err, &taken) {
 		return false
 	}
 	var api *jetstream.APIError
