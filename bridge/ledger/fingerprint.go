@@ -15,22 +15,26 @@ var (
 )
 
 // Fingerprint returns a short hash of a message's content that stays the same when the vendor stores or shows the content in another
-// form: line breaks and white space, Markdown marks and their HTML, escapes and hard breaks do not count. Empty content has none.
+// form: line breaks and white space, Markdown marks and their HTML, escapes and hard breaks do not count. Blank content has none.
 func Fingerprint(content string) string {
-	if content == "" {
+	text := normalise(content)
+	if text == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(normalise(content)))
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 
+// normalise falls back to the content itself when it consists of marks.
 func normalise(content string) string {
+	content = collapse(content)
 	text := html.UnescapeString(content)
 	text = link.ReplaceAllString(text, "$1")
 	text = tag.ReplaceAllString(text, " ")
-	text = strings.Join(strings.Fields(marks.Replace(text)), " ")
-	if text == "" {
-		return strings.Join(strings.Fields(content), " ")
+	if text = collapse(marks.Replace(text)); text != "" {
+		return text
 	}
-	return text
+	return content
 }
+
+func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,19 +82,28 @@ func (r *recent) settled(o Outcome, at time.Time) {
 	}
 }
 
-// shelf maps keys to command ids, and forgets what is old or too much. A key has one command at a time, the last one that came.
+// shelf maps keys to command ids, and forgets what is old or too much. A key has one command at a time and a command one key, the last
+// that came.
 type shelf struct {
 	age  time.Duration
 	most int
 
 	entries map[string]entry  // by key
 	keys    map[string]string // by command id
-	queue   []string          // keys in the order in which they came; those that are gone are skipped
+	queue   []place           // in the order in which entries came
+	serial  uint64            // of the last entry
 }
 
 type entry struct {
 	commandID string
 	at        time.Time
+	serial    uint64
+}
+
+// place is an entry's place in the queue. It is empty when the key's entry has another serial number.
+type place struct {
+	key    string
+	serial uint64
 }
 
 func newShelf(age time.Duration, most int) shelf {
@@ -112,37 +122,40 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 	if now.Sub(at) > s.age {
 		return
 	}
-	if former, ok := s.entries[key]; ok {
-		delete(s.keys, former.commandID)
-	} else {
-		s.queue = append(s.queue, key)
-	}
-	s.entries[key] = entry{commandID, at}
+	s.drop(commandID)
+	delete(s.keys, s.entries[key].commandID)
+	s.serial++
+	s.entries[key] = entry{commandID, at, s.serial}
 	s.keys[commandID] = key
+	s.queue = append(s.queue, place{key, s.serial})
 	s.trim(now)
 }
 
 func (s *shelf) drop(commandID string) {
-	key, ok := s.keys[commandID]
-	if !ok {
-		return
+	if key, ok := s.keys[commandID]; ok {
+		delete(s.keys, commandID)
+		delete(s.entries, key)
 	}
-	delete(s.keys, commandID)
-	delete(s.entries, key)
 }
 
-// trim forgets from the old end of the queue.
+// trim forgets from the old end of the queue, and closes the gaps in it when they are as many as entries may be.
 func (s *shelf) trim(now time.Time) {
 	for len(s.queue) > 0 {
-		key := s.queue[0]
-		e, ok := s.entries[key]
-		if ok && now.Sub(e.at) <= s.age && len(s.queue) <= s.most {
-			return
+		e, there := s.at(s.queue[0])
+		if there && now.Sub(e.at) <= s.age && len(s.entries) <= s.most {
+			break
+		}
+		if there {
+			s.drop(e.commandID)
 		}
 		s.queue = s.queue[1:]
-		if ok {
-			delete(s.entries, key)
-			delete(s.keys, e.commandID)
-		}
 	}
+	if len(s.queue) > 2*s.most {
+		s.queue = slices.DeleteFunc(s.queue, func(p place) bool { _, there := s.at(p); return !there })
+	}
+}
+
+func (s *shelf) at(p place) (entry, bool) {
+	e, ok := s.entries[p.key]
+	return e, ok && e.serial == p.serial
 }

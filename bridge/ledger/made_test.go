@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func longAgo() time.Time { return time.Now().Add(-time.Hour) }
+
+func madeByAnother(t *testing.T, l *Ledger, since time.Time, id string) func(string) bool {
+	t.Helper()
+	made, err := l.MadeByAnother(testContext(t), since, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func TestMessagesOfOtherCommandsAreKnown(t *testing.T) {
+	l, _ := testLedger(t)
+	e := begin(t, l, 1)
+	if made := madeByAnother(t, l, longAgo(), "b"); made("100") {
+		t.Error("a message is known before it is made")
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		mustClaim(t, e, claimOf(id, "one"))
+		mustSettle(t, e, outcomeOf(id, "message-"+id))
+		made := madeByAnother(t, l, longAgo(), "b")
+		if !made("message-a") || made("message-b") || made("") || made("something else") || made("message-c") != (id == "c") {
+			t.Errorf("after %s: wrong", id)
+		}
+	}
+}
+
+func TestAMessageOfACommandThatWasReleasedIsKnown(t *testing.T) {
+	l, _ := testLedger(t)
+	e := begin(t, l, 1)
+	mustSettle(t, e, outcomeOf("a", "100"))
+	if !madeByAnother(t, l, longAgo(), "b")("100") {
+		t.Error("the message is not known")
+	}
+	if found := mustFind(t, l, "a"); found.Outcome == nil {
+		t.Error("the outcome is not found")
+	}
+}
+
+func TestOnlyWhatIsAskedForIsRead(t *testing.T) {
+	l, _ := testLedger(t)
+	e := begin(t, l, 1)
+	mustSettle(t, e, outcomeOf("a", "100"))
+	if madeByAnother(t, l, time.Now().Add(2*windowLead), "x")("100") {
+		t.Error("an outcome was read that is older than asked for")
+	}
+	early := madeByAnother(t, l, longAgo(), "x")
+	late := madeByAnother(t, l, time.Now().Add(3*windowLead), "x")
+	if !early("100") || late("100") {
+		t.Error("windows are mixed up")
+	}
+}
+
+func TestManySearchesAtOnceShareOneReading(t *testing.T) {
+	l, server := testLedger(t)
+	e := begin(t, l, 1)
+	const outcomes, searches = 300, 100
+	for i := range outcomes {
+		id := fmt.Sprint(i)
+		if _, err := e.Settle(testContext(t), outcomeOf(id, "m"+id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readers := advised(t, server)
+	var group sync.WaitGroup
+	since := time.Now()
+	for i := range searches {
+		group.Go(func() {
+			made, err := l.MadeByAnother(t.Context(), since.Add(-time.Duration(i)*time.Second/10), "0")
+			if err != nil {
+				t.Errorf("search: %v", err)
+				return
+			}
+			if made("m0") || !made("m1") || !made(fmt.Sprint("m", outcomes-1)) {
+				t.Error("a message is missing")
+			}
+		})
+	}
+	group.Wait()
+	natstest.Eventually(t, "the news of a reader", func() bool { return readers() > 0 })
+	if n := readers(); n > 3 {
+		t.Errorf("%d readers for %d searches", n, searches)
+	}
+}
+
+// advised returns a function that tells how many consumers were created on the ledger since.
+func advised(t *testing.T, server *natstest.Server) func() int {
+	t.Helper()
+	conn := server.Conn(t)
+	created, err := conn.SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.CREATED.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return func() int {
+		if err := conn.FlushTimeout(natstest.Patience); err != nil {
+			t.Fatal(err)
+		}
+		n, _, err := created.Pending()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+}
+
+func TestASearchGoesOnAfterARestartOfTheServer(t *testing.T) {
+	l, server := testLedger(t)
+	e := begin(t, l, 1)
+	mustSettle(t, e, outcomeOf("a", "100"))
+	madeByAnother(t, l, longAgo(), "x")
+	server.Restart(t)
+	eventually(t, func() error { _, err := e.Settle(testContext(t), outcomeOf("b", "200")); return err })
+	made := madeByAnother(t, l, longAgo(), "x")
+	if !made("100") || !made("200") {
+		t.Error("a message is missing")
+	}
+}
+
+func TestASearchEndsWithItsContext(t *testing.T) {
+	l, _ := testLedger(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.MadeByAnother(ctx, longAgo(), "x"); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestAnOutcomeThatCannotBeReadFailsTheSearch(t *testing.T) {
+	l, _ := testLedger(t)
+	if _, err := l.js.Publish(testContext(t), l.doneSubject("a"), []byte(`{"v":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.MadeByAnother(testContext(t), longAgo(), "x"); err == nil || !strings.Contains(err.Error(), "newer bridge") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRecordsThroughTheAPIPrefixOfADomain(t *testing.T) {
+	l, server := testLedger(t)
+	js, err := jetstream.NewWithAPIPrefix(server.Conn(t), "$JS.API.", jetstream.WithDefaultTimeout(natstest.Patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefixed := New(js, l.names, l.log)
+	mustClaim(t, begin(t, prefixed, 1), claimOf("a", "one"))
+	if found := mustFind(t, prefixed, "a"); found.Claim == nil {
+		t.Error("nothing was found")
+	}
+}
