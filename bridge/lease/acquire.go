@@ -182,7 +182,11 @@ func (c *candidate) next(err error) time.Duration {
 		return c.poll
 	}
 	c.checked = c.checked && !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrNoStreamResponse)
-	c.report(slog.LevelWarn, "lease cannot be acquired, trying on", "failing", "error", err)
+	known := "failing"
+	if errors.Is(err, ErrBucket) {
+		known = "unfit"
+	}
+	c.report(slog.LevelWarn, "lease cannot be acquired, trying on", known, "error", err)
 	full := min(100*time.Millisecond<<min(c.fails, 10), maxBackoff, c.ttl/2)
 	c.fails++
 	return full/2 + rand.N(full/2)
