@@ -113,9 +113,25 @@ func (h *apiHandler) open(w http.ResponseWriter, r *http.Request, op Operation) 
 		Time: h.sim.opt.Now().UTC(), Op: op, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
 		Header: interesting(r.Header),
 	}}
-	x.body, x.bad = io.ReadAll(http.MaxBytesReader(w, r.Body, h.sim.opt.MaxBody))
+	x.body, x.bad = readAtMost(r.Body, h.sim.opt.MaxBody)
 	x.entry.Body = string(x.body)
 	return x
+}
+
+var errTooLarge = errors.New("the body is too large")
+
+// readAtMost reads so many bytes. The rest is read, too, and thrown away: an early end would look like a cut to the
+// client.
+func readAtMost(from io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, limit))
+	if err != nil {
+		return body, err
+	}
+	rest, err := io.Copy(io.Discard, from)
+	if err == nil && rest > 0 {
+		err = errTooLarge
+	}
+	return body, err
 }
 
 // interesting picks the headers that say something; credentials are not among them.
@@ -170,11 +186,10 @@ func (h *apiHandler) carryOut(x *exchange, v verdict, ends *batch) reply {
 
 // check tells why a request may not be carried out, nil if it may.
 func (h *apiHandler) check(x *exchange) *reply {
-	var tooLarge *http.MaxBytesError
 	switch {
 	case h.sim.rate.over(h.sim.opt.Now()):
 		return &reply{status: http.StatusTooManyRequests, plain: "Retry later\n"}
-	case errors.As(x.bad, &tooLarge):
+	case errors.Is(x.bad, errTooLarge):
 		return no(http.StatusRequestEntityTooLarge, "request body is too large")
 	}
 	if refused := h.sim.tokens.check(x.r.Header.Get("Authorization"), h.sim.opt.Now()); refused != nil {
