@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -105,6 +106,7 @@ func (c *Client) exchange(ctx context.Context, cl call, body []byte, token strin
 	if err != nil {
 		return reply{}, c.transportFailed(cl, &f, err, body, token)
 	}
+	defer func() { _ = resp.Body.Close() }() // all that is wanted of the answer has been read
 	data, cut := c.readBody(resp)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return reply{}, refused(cl, resp, data, body, token)
@@ -140,9 +142,8 @@ func (c *Client) request(ctx context.Context, cl call, body []byte, token string
 // drainLimit is how much of an answer beyond the cap is read to keep the connection.
 const drainLimit = 256 << 10
 
-// readBody reads the answer up to the cap, drains what is left, and closes it.
+// readBody reads the answer up to the cap, and drains what is left.
 func (c *Client) readBody(resp *http.Response) (data []byte, cut error) {
-	defer func() { _ = resp.Body.Close() }() // all that is wanted of the answer has been read
 	if resp.ContentLength > 0 {
 		data = make([]byte, 0, min(resp.ContentLength, c.maxBody)+bytes.MinRead)
 	}
@@ -182,12 +183,17 @@ func refused(cl call, resp *http.Response, data, body []byte, token string) *Err
 	e := cl.fail(statusVerdict(resp.StatusCode, cl.repeatable))
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header, time.Now())
-	e.tooMany, e.already = containsFold(string(data), tooManyText), containsFold(string(data), alreadyText)
+	e.tooMany, e.already = says(data, body, tooManyText), says(data, body, alreadyText)
 	e.Code, e.Body = excerpt(data, body, token)
 	if e.TooManyMessages() {
 		e.Kind, e.Outcome = KindRateLimited, OutcomeLater
 	}
 	return e
+}
+
+// says reports whether an answer says something that the request did not say itself, so that it is no echo.
+func says(data, request []byte, text string) bool {
+	return containsFold(string(data), text) && !containsFold(strings.Join(requestTexts(request), "\n"), text)
 }
 
 // encodeBody writes the body of a call; nil stays nil.

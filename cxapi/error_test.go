@@ -59,6 +59,15 @@ func TestLimitOfMessagesIsAWait(t *testing.T) {
 	if e := failure(t, send(c)); !e.TooManyMessages() || e.Outcome != OutcomeLater || e.Kind != KindRateLimited {
 		t.Errorf("got %+v", e)
 	}
+	_, err := c.SendMessage(t.Context(), MessageParams{ConversationID: NumberID(42), Content: "messages"}) // cleaned from the error
+	if e := failure(t, err); !e.TooManyMessages() || strings.Contains(e.Body, "messages") {
+		t.Errorf("got %+v", e)
+	}
+	c = testClient(t, testServer(t, answering(422, `{"error":"no","content":"Too many messages!"}`)))
+	_, err = c.SendMessage(t.Context(), MessageParams{ConversationID: NumberID(42), Content: "Too many messages!"})
+	if e := failure(t, err); e.TooManyMessages() || e.Outcome != OutcomeNever {
+		t.Errorf("an echo counted: %+v", e)
+	}
 	c = testClient(t, testServer(t, answering(422, `{"error":"Incoming messages are only allowed in Api inboxes"}`)))
 	if e := failure(t, send(c)); e.TooManyMessages() || e.AlreadyDone() || e.Outcome != OutcomeNever || e.Body != "Incoming messages are only allowed in Api inboxes" {
 		t.Errorf("got %+v", e)
@@ -67,7 +76,7 @@ func TestLimitOfMessagesIsAWait(t *testing.T) {
 
 func TestAlreadyDone(t *testing.T) {
 	c := testClient(t, testServer(t, answering(422, `{"message":"Url has already been taken","attributes":["url"]}`)))
-	_, err := c.CreateWebhook(t.Context(), WebhookParams{URL: "https://bot.example.test/already"})
+	_, err := c.CreateWebhook(t.Context(), WebhookParams{URL: "https://bot.example.test/"})
 	if e := failure(t, err); !e.AlreadyDone() || e.Outcome != OutcomeNever || e.Body != "Url has already been taken" {
 		t.Errorf("got %+v", e)
 	}

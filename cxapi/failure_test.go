@@ -237,10 +237,16 @@ func TestResetBeforeWritingInsideTLS(t *testing.T) {
 
 func TestAnswerLostAfterTheRequestWasWritten(t *testing.T) {
 	for name, end := range map[string]func(*net.TCPConn) error{
-		"reset":    func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
-		"closed":   func(c *net.TCPConn) error { return c.Close() },
-		"half":     func(c *net.TCPConn) error { _, err := io.WriteString(c, "HTTP/1.1 20"); return errors.Join(err, c.Close()) },
-		"not HTTP": func(c *net.TCPConn) error { _, err := io.WriteString(c, "hello\r\n\r\n"); return errors.Join(err, c.Close()) },
+		"reset":  func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+		"closed": func(c *net.TCPConn) error { return c.Close() },
+		"half": func(c *net.TCPConn) error {
+			_, err := io.WriteString(c, "HTTP/1.1 20")
+			return errors.Join(err, c.Close())
+		},
+		"not HTTP": func(c *net.TCPConn) error {
+			_, err := io.WriteString(c, "hello\r\n\r\n")
+			return errors.Join(err, c.Close())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, 0, unclear(KindConnection), func() *Client { return testClient(t, testServer(t, hijacked(t, end))) })
