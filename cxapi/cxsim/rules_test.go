@@ -53,7 +53,7 @@ func TestRules(t *testing.T) {
 		{"contact without an inbox", "contacts/", `"name":"Bob"`, 200, `"contact_inbox":{"inbox":null,"source_id":null}`, Options{}},
 		{"contact in an unknown inbox", "contacts/", `"inbox_id":9,"name":"Bob"`, 404, "", Options{}},
 		{"conversation", "conversations/", `"inbox_id":1,"contact_id":77,"source_id":"ann@example.test"`, 200, `"id":3`, Options{}},
-		{"conversation of a locked inbox", "conversations/", `"inbox_id":1,"contact_id":77,"source_id":"ann"`, 200, `"status":"open"`, Options{StartOpen: true}},
+		{"conversation that is open from the start", "conversations/", `"inbox_id":1,"contact_id":77,"source_id":"ann"`, 200, `"status":"open"`, Options{StartOpen: true}},
 		{"conversation of nobody", "conversations/", `"inbox_id":1,"contact_id":7,"source_id":"x"`, 404, "", Options{}},
 		{"conversation without a contact", "conversations/", `"inbox_id":1,"source_id":"x"`, 422, "contact_id", Options{}},
 		{"conversation without an inbox", "conversations/", `"contact_id":77`, 422, "inbox_id", Options{}},
