@@ -6,7 +6,8 @@
 // and the API has no idempotency key, so a caller that repeats calls must look at nothing else.
 //
 // The only call that is ever made twice inside is one that was answered 401: the token is renewed once and the call
-// repeated once. Redirects are not followed. All methods may be used by several goroutines at once.
+// repeated once. The calls for agent bots have an older path, which is tried after a 404. Redirects are not followed. All
+// methods may be used by several goroutines at once.
 //
 // The vendor documents requests, but no answers. Answers are therefore read leniently: identifiers may be numbers or
 // strings, objects may stand bare or below "payload", "data" or the name of the resource. DESIGN.md beside this file
