@@ -40,38 +40,44 @@ func (s *Sim) tenantOf(domain string) (*Tenant, error) {
 
 func (s *Sim) customerActs(w http.ResponseWriter, r *http.Request) {
 	var asked customerRequest
-	done, err := func() (any, error) {
-		if err := readJSON(w, r, &asked); err != nil {
-			return nil, err
-		}
-		t, err := s.tenantOf(asked.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		if asked.ConversationID == 0 {
-			return t.NewConversation(asked.Visitor)
-		}
-		return t.CustomerSays(asked.ConversationID, asked.Text)
-	}()
+	if err := readJSON(w, r, &asked); err != nil {
+		complain(w, err)
+		return
+	}
+	done, err := s.customer(asked)
 	respond(w, done, err)
+}
+
+func (s *Sim) customer(asked customerRequest) (any, error) {
+	t, err := s.tenantOf(asked.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if asked.ConversationID == 0 {
+		return t.NewConversation(asked.Visitor)
+	}
+	return t.CustomerSays(asked.ConversationID, asked.Text)
 }
 
 func (s *Sim) agentActs(w http.ResponseWriter, r *http.Request) {
 	var asked agentRequest
-	done, err := func() (any, error) {
-		if err := readJSON(w, r, &asked); err != nil {
-			return nil, err
-		}
-		t, err := s.tenantOf(asked.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.agentActs(asked); err != nil {
-			return nil, err
-		}
-		return t.Conversation(asked.ConversationID)
-	}()
+	if err := readJSON(w, r, &asked); err != nil {
+		complain(w, err)
+		return
+	}
+	done, err := s.agentDoes(asked)
 	respond(w, done, err)
+}
+
+func (s *Sim) agentDoes(asked agentRequest) (any, error) {
+	t, err := s.tenantOf(asked.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.agentActs(asked); err != nil {
+		return nil, err
+	}
+	return t.Conversation(asked.ConversationID)
 }
 
 func (t *Tenant) agentActs(asked agentRequest) error {
@@ -95,23 +101,26 @@ func (t *Tenant) agentActs(asked agentRequest) error {
 
 func (s *Sim) subscribes(w http.ResponseWriter, r *http.Request) {
 	var asked subscribeRequest
-	done, err := func() (any, error) {
-		if err := readJSON(w, r, &asked); err != nil {
-			return nil, err
-		}
-		t, err := s.tenantOf(asked.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		if u, err := url.Parse(asked.URL); err != nil || u.Host == "" {
-			return nil, errors.New("url: not an absolute address")
-		}
-		if name := t.unknownSubscription(asked.Subscriptions); name != "" {
-			return nil, fmt.Errorf("subscription %q: not one of %v", name, s.opt.Profile.Subscriptions())
-		}
-		return map[string]string{"secret": t.Subscribe(asked.URL, asked.Subscriptions...)}, nil
-	}()
+	if err := readJSON(w, r, &asked); err != nil {
+		complain(w, err)
+		return
+	}
+	done, err := s.subscribe(asked)
 	respond(w, done, err)
+}
+
+func (s *Sim) subscribe(asked subscribeRequest) (any, error) {
+	t, err := s.tenantOf(asked.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(asked.URL); err != nil || u.Host == "" {
+		return nil, errors.New("url: not an absolute address")
+	}
+	if name := t.unknownSubscription(asked.Subscriptions); name != "" {
+		return nil, fmt.Errorf("subscription %q: not one of %v", name, s.opt.Profile.Subscriptions())
+	}
+	return map[string]string{"secret": t.Subscribe(asked.URL, asked.Subscriptions...)}, nil
 }
 
 func respond(w http.ResponseWriter, done any, err error) {

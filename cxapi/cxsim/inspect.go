@@ -173,6 +173,16 @@ type wireFault struct {
 	Delay string `json:"delay,omitempty"`
 }
 
+// resolve reads the delay and checks the fault.
+func (f *wireFault) resolve() (err error) {
+	if f.Delay != "" {
+		if f.Fault.Delay, err = time.ParseDuration(f.Delay); err != nil {
+			return err
+		}
+	}
+	return f.check()
+}
+
 func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 	all := []wireFault{}
 	for _, f := range s.Faults() {
@@ -188,11 +198,8 @@ func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 func (s *Sim) setFault(w http.ResponseWriter, r *http.Request) {
 	var asked wireFault
 	err := readJSON(w, r, &asked)
-	if err == nil && asked.Delay != "" {
-		asked.Fault.Delay, err = time.ParseDuration(asked.Delay)
-	}
 	if err == nil {
-		err = asked.check()
+		err = asked.resolve()
 	}
 	if err != nil {
 		complain(w, err)
