@@ -39,16 +39,44 @@ type Original struct {
 	Data    []byte
 }
 
-// Put publishes a letter and waits until it is stored. The same letter put twice is stored once, as long as the stream remembers ids.
+// Put publishes a letter and waits until it is stored. The same letter put twice is stored once, as long as the stream remembers ids. With
+// an error it is not known whether the letter is stored: put it again.
+//
+// The original is kept whole. Only if the bus does not take a message of that size, because the original nearly had the greatest size that it takes, the
+// history is left out, and then the body is cut, which the detail tells.
 func Put(ctx context.Context, js jetstream.Publisher, names subjects.Names, letter Letter) error {
-	message, err := letter.message()
+	err := put(ctx, js, names, letter)
+	if tooLarge(err) {
+		letter.History = nil
+		err = put(ctx, js, names, letter)
+	}
+	whole, detail := letter.Original.Data, letter.Detail
+	for size := len(whole) / 2; tooLarge(err) && size > 0; size /= 2 {
+		letter.Original.Data = whole[:size]
+		letter.Detail = fmt.Sprintf("%s (the body is cut: %d of %d bytes)", detail, size, len(whole))
+		err = put(ctx, js, names, letter)
+	}
 	if err != nil {
 		return fmt.Errorf("dead letter of %s: %w", letter.name(), err)
 	}
-	if _, err := js.PublishMsg(ctx, message, jetstream.WithExpectStream(names.DeadStream())); err != nil {
-		return fmt.Errorf("dead letter of %s: %w", letter.name(), err)
-	}
 	return nil
+}
+
+func put(ctx context.Context, js jetstream.Publisher, names subjects.Names, letter Letter) error {
+	message, err := letter.message()
+	if err != nil {
+		return err
+	}
+	_, err = js.PublishMsg(ctx, message, jetstream.WithExpectStream(names.DeadStream()))
+	return err
+}
+
+// codeTooLarge is the server's refusal of a message that is larger than the stream takes.
+const codeTooLarge jetstream.ErrorCode = 10054
+
+func tooLarge(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == codeTooLarge
 }
 
 // name tells which letter this is, in errors.

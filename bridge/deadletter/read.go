@@ -16,6 +16,7 @@ type Stored struct {
 	Letter
 	Seq      uint64    // names the letter
 	StoredAt time.Time // by the server's clock
+	Damage   error     // the first header that could not be read; what it would have told is zero
 }
 
 // own are the headers that a letter adds to those of the original.
@@ -26,9 +27,8 @@ func own() []string {
 	}
 }
 
-// parse reads a letter as it lies in the stream. A header that cannot be read, because somebody else published the letter, is an error only where
-// nothing can be told without it; the rest is left out.
-func parse(subject string, header nats.Header, data []byte, seq uint64, at time.Time) (Stored, error) {
+// parse reads a letter as it lies in the stream. Whoever may publish can put strange letters there; they can be listed and dropped, too.
+func parse(subject string, header nats.Header, data []byte, seq uint64, at time.Time) Stored {
 	s := Stored{Seq: seq, StoredAt: at, Letter: Letter{
 		Subject:   subject,
 		CommandID: header.Get(subjects.HeaderCommandID),
@@ -40,24 +40,25 @@ func parse(subject string, header nats.Header, data []byte, seq uint64, at time.
 	for _, name := range own() {
 		s.Original.Header.Del(name)
 	}
-	if text := header.Get(subjects.HeaderAttempts); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return s, fmt.Errorf("dead letter %d: %s: %w", seq, subjects.HeaderAttempts, err)
-		}
-		s.Attempts = n
+	s.take(header, subjects.HeaderAttempts, func(text string) (err error) {
+		s.Attempts, err = strconv.Atoi(text)
+		return err
+	})
+	s.take(header, subjects.HeaderHistory, func(text string) error { return json.Unmarshal([]byte(text), &s.History) })
+	s.take(header, subjects.HeaderFailedAt, func(text string) (err error) {
+		s.FailedAt, err = time.Parse(time.RFC3339, text)
+		return err
+	})
+	return s
+}
+
+// take reads one header, if it is there.
+func (s *Stored) take(header nats.Header, name string, read func(text string) error) {
+	text := header.Get(name)
+	if text == "" {
+		return
 	}
-	if text := header.Get(subjects.HeaderHistory); text != "" {
-		if err := json.Unmarshal([]byte(text), &s.History); err != nil {
-			return s, fmt.Errorf("dead letter %d: %s: %w", seq, subjects.HeaderHistory, err)
-		}
+	if err := read(text); err != nil && s.Damage == nil {
+		s.Damage = fmt.Errorf("dead letter %d: %s: %w", s.Seq, name, err)
 	}
-	if text := header.Get(subjects.HeaderFailedAt); text != "" {
-		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return s, fmt.Errorf("dead letter %d: %s: %w", seq, subjects.HeaderFailedAt, err)
-		}
-		s.FailedAt = at
-	}
-	return s, nil
 }
