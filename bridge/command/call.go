@@ -1,0 +1,175 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/cxbridge/cxbridge/cxapi"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// API is what commands are carried out with; [cxapi.Client] is one.
+type API interface {
+	SendMessage(ctx context.Context, p cxapi.MessageParams) (*cxapi.Message, error)
+	CreateConversation(ctx context.Context, p cxapi.ConversationParams) (*cxapi.Conversation, error)
+	CreateContact(ctx context.Context, p cxapi.ContactParams) (*cxapi.Contact, error)
+	DeliverToAgent(ctx context.Context, conversationID cxapi.ID) (*cxapi.Answer, error)
+	Finish(ctx context.Context, conversationID cxapi.ID) (*cxapi.Answer, error)
+}
+
+// call makes the API call and decides by the table what comes next.
+func (j *job) call(context.Context) (time.Duration, state) {
+	op := j.operation()
+	ctx, cancel := context.WithTimeout(j.shift.calls, j.shift.cfg.CallTimeout)
+	defer cancel()
+	began := time.Now()
+	j.attempts++
+	err := j.invoke(ctx, op)
+	took := time.Since(began)
+	f, cause := failed(err, j.ambiguous)
+	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)
+	j.shift.metrics.called(op, f, took)
+	j.record(f, cause)
+	if probe && f.down() {
+		took = 0
+	}
+	switch actionOf(op, f) {
+	case ActDone:
+		return 0, j.done(op)
+	case ActRetry:
+		return 0, j.again(f, cause, took, probe)
+	case ActWait:
+		return 0, j.standBy(cause)
+	case ActRefuse:
+		return 0, j.conclude(verdict{subjects.StatusRefused, reasonOf(cause), j.refusal(op, f, cause)})
+	}
+	j.ambiguous = true
+	return 0, j.doubt(cause.Error())
+}
+
+// record keeps what the attempt came to. A lost answer is told as such, because the number of calls that may have been carried out decides to
+// whom an echo belongs.
+func (j *job) record(f Failure, cause *cxapi.Error) {
+	switch f {
+	case FailureNone:
+		j.note(j.httpStatus, subjects.ReasonNone, "")
+	case FailureLost:
+		j.httpStatus = cause.Status
+		j.note(cause.Status, subjects.ReasonOutcomeUnknown, cause.Error())
+	default:
+		j.httpStatus = cause.Status
+		j.note(cause.Status, reasonOf(cause), cause.Error())
+	}
+}
+
+// operation is the call that comes next.
+func (j *job) operation() Operation {
+	if j.kind == subjects.ConversationStart && j.contact.IsZero() {
+		return CreateItsContact
+	}
+	return Operation(j.kind)
+}
+
+func (j *job) invoke(ctx context.Context, op Operation) error {
+	api := j.shift.api
+	switch op {
+	case PostMessage:
+		m, err := api.SendMessage(ctx, cxapi.MessageParams{
+			ConversationID: toAPI(j.conversation), Content: j.command.Message.Content, MessageType: j.command.Message.MessageType,
+		})
+		if err != nil {
+			return err
+		}
+		j.message = fromAPI(m.ID)
+		j.answered(m.Answer)
+	case CreateConversation:
+		c, err := api.CreateConversation(ctx, j.conversationParams())
+		if err != nil {
+			return err
+		}
+		j.conversation, j.message = fromAPI(c.ID), fromAPI(c.MessageID)
+		j.answered(c.Answer)
+	case CreateContact, CreateItsContact:
+		c, err := api.CreateContact(ctx, j.contactParams())
+		if err != nil {
+			return err
+		}
+		j.contact = fromAPI(c.ID)
+		j.answered(c.Answer)
+	case DeliverToAgent, FinishConversation:
+		act := api.DeliverToAgent
+		if op == FinishConversation {
+			act = api.Finish
+		}
+		a, err := act(ctx, toAPI(j.conversation))
+		if err != nil {
+			return err
+		}
+		j.answered(*a)
+	default:
+		return fmt.Errorf("%s: no such operation", op)
+	}
+	return nil
+}
+
+func (j *job) answered(a cxapi.Answer) { j.httpStatus, j.response = a.Status, a.Body }
+
+// done goes on after a call that was carried out.
+func (j *job) done(op Operation) state {
+	switch op {
+	case CreateContact, CreateItsContact:
+		if !j.contact.IsZero() {
+			return j.remember(op)
+		}
+		if op == CreateItsContact {
+			return j.conclude(verdict{subjects.StatusRefused, subjects.ReasonRejected, "the API created the contact and did not tell its id"})
+		}
+	}
+	return j.conclude(verdict{status: subjects.StatusDone})
+}
+
+// again pauses before the next attempt, unless the budget is used up. Time in which the API asked all to wait, or in which the circuit breaker
+// is not closed, costs nothing.
+func (j *job) again(f Failure, cause *cxapi.Error, took time.Duration, probe bool) state {
+	j.ambiguous = j.ambiguous || f == FailureLost
+	pause := j.pauses().NextBackOff()
+	if !probe {
+		j.spent += took + pause
+	}
+	if j.spent <= j.shift.cfg.RetryFor {
+		return j.release(pause)
+	}
+	if j.ambiguous {
+		return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, "given up: " + cause.Error()})
+	}
+	return j.conclude(verdict{subjects.StatusExhausted, reasonOf(cause), "given up: " + cause.Error()})
+}
+
+// pauses returns the pauses of this command: by chance anything up to a limit that doubles (full jitter).
+func (j *job) pauses() *backoff.ExponentialBackOff {
+	if j.backoff == nil {
+		j.backoff = backoff.NewExponentialBackOff(
+			backoff.WithInitialInterval(j.shift.cfg.RetryInitial/2), backoff.WithMaxInterval(j.shift.cfg.RetryMax/2),
+			backoff.WithMultiplier(2), backoff.WithRandomizationFactor(1), backoff.WithMaxElapsedTime(0),
+		)
+	}
+	return j.backoff
+}
+
+// standBy waits for the conversation's minute to pass.
+func (j *job) standBy(cause *cxapi.Error) state {
+	if j.waited += conversationPause; j.waited > conversationMost {
+		return j.conclude(verdict{subjects.StatusExhausted, reasonOf(cause), "given up: " + cause.Error()})
+	}
+	return j.release(conversationPause)
+}
+
+func (j *job) refusal(op Operation, f Failure, cause *cxapi.Error) string {
+	if op == CreateItsContact && (f == FailureAlready || f == FailureAlreadyOurs) {
+		return "the contact exists already, and the bridge does not know its id; give contact_id and source_id: " + cause.Error()
+	}
+	return cause.Error()
+}

@@ -1,0 +1,59 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// former reads results: of earlier commands about the same conversation or contact. As commands of one lane are carried out one after the
+// other and each publishes its result before the next one begins, all that a command needs to know of its predecessors is there, whoever
+// carried them out.
+type former struct {
+	reading *reading
+	results map[string][]subjects.Result // by conversation
+	started []subjects.Result            // of conversation.start
+}
+
+func newFormer(js jetstream.JetStream, names subjects.Names, kinds ...subjects.Kind) *former {
+	var filter []string
+	for _, k := range kinds {
+		filter = append(filter, names.Prefix()+".result."+string(k)+".*")
+	}
+	f := &former{reading: newReading(js, names.ResultsStream(), filter)}
+	f.reading.take, f.reading.reset = f.take, f.reset
+	f.reset()
+	return f
+}
+
+func (f *former) reset() { f.results, f.started = make(map[string][]subjects.Result), nil }
+
+func (f *former) take(m jetstream.Msg, _ *jetstream.MsgMetadata) {
+	var r subjects.Result
+	if err := json.Unmarshal(m.Data(), &r); err != nil {
+		return // somebody else's message on our subject is no result
+	}
+	r.Response = nil
+	if r.Command == subjects.ConversationStart {
+		f.started = append(f.started, r)
+	}
+	if key := r.ConversationID.String(); key != "" {
+		f.results[key] = append(f.results[key], r)
+	}
+}
+
+// of returns the results about a conversation that were published since a time.
+func (f *former) of(ctx context.Context, conversation string, since time.Time) (found []subjects.Result, err error) {
+	err = f.reading.upTo(ctx, since, func() { found = f.results[conversation][:len(f.results[conversation]):len(f.results[conversation])] })
+	return found, err
+}
+
+// startedSince returns the results of commands that started conversations, since a time.
+func (f *former) startedSince(ctx context.Context, since time.Time) (found []subjects.Result, err error) {
+	err = f.reading.upTo(ctx, since, func() { found = f.started[:len(f.started):len(f.started)] })
+	return found, err
+}

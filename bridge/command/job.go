@@ -1,0 +1,272 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/bridge/ledger"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+const (
+	rivalWait         = time.Minute            // for another copy of the command, whose end wakes this one
+	invalidTermWait   = 200 * time.Millisecond // until the lease is renewed, or known to be lost
+	conversationPause = 10 * time.Second       // when a conversation has its 200 messages of the minute
+	conversationMost  = 10 * time.Minute       // then the limit is not what it says
+)
+
+// state is one step of a command's life. It returns the next one and how long to wait before. No next one means this one again, after the
+// wait, or, without a wait, the end.
+type state func(ctx context.Context) (wait time.Duration, next state)
+
+// job carries out one command. Its lane runs it, one step at a time; see DESIGN.md for the states.
+type job struct {
+	order
+	shift *shift
+	state state
+
+	seq       uint64
+	subject   string
+	header    nats.Header
+	data      []byte
+	published time.Time // when the stream stored it
+	begun     time.Time // when it came here
+	suspect   bool      // an earlier term, or delivery, may have begun it
+
+	msg     jetstream.Msg // the latest delivery; this and the two below are guarded by held
+	touched time.Time
+	rivals  []string // lanes in which other copies of the command wait
+
+	lookedUp   bool // nobody but this job can have claimed the command since
+	nonce      string
+	claim      ledger.Claim
+	foreign    bool // the claim is of an earlier life
+	unrecorded bool // a call was made that the ledger does not know the end of, or a claim is to be given back
+	ambiguous  bool // an earlier call may have been carried out
+	ended      bool
+	permit     permit
+	backoff    *backoff.ExponentialBackOff
+	spent      time.Duration // of the budget
+	waited     time.Duration // for the conversation's limit
+	searching  time.Time     // since when the echo has been looked for
+	looks      int
+	trouble    trouble
+	claiming   trouble
+
+	conversation, message, contact subjects.ID
+	contactSought                  bool
+	response                       json.RawMessage
+	httpStatus                     int
+	attempts                       int
+	history                        []subjects.Attempt
+	print                          string
+	stands                         ledger.Outcome
+}
+
+// submit makes a job of a delivery, unless it is held already.
+func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect bool) {
+	now := time.Now()
+	j := &job{
+		shift: s, seq: meta.Sequence.Stream, subject: m.Subject(), header: m.Headers(), data: m.Data(), published: meta.Timestamp,
+		begun: now, suspect: suspect, msg: m, touched: now,
+	}
+	if !s.held.add(j) {
+		return
+	}
+	j.order = s.reader.read(j.subject, j.header, j.data, j.seq)
+	j.conversation = j.command.ConversationID()
+	if j.command.Start != nil {
+		j.contact = j.command.Start.ContactID
+	}
+	j.permit.key, j.state = j.key, j.start
+	s.lanes.Submit(j.key, j.step)
+}
+
+// step runs states until one has to wait. When the bridge is stopping the lanes drop who waits, so a job that holds something the ledger has
+// yet to learn waits here.
+func (j *job) step(ctx context.Context) (time.Duration, bool) {
+	for {
+		wait, next := j.state(ctx)
+		switch {
+		case next == nil && wait <= 0:
+			return 0, true
+		case next != nil:
+			j.state, j.trouble = next, trouble{}
+			if wait <= 0 {
+				continue
+			}
+		}
+		if !j.unrecorded || j.shift.soft.Err() == nil {
+			return wait, false
+		}
+		if pause(ctx, wait); ctx.Err() != nil {
+			return wait, false
+		}
+	}
+}
+
+// fault is how a state ends that the bus has let down: the same again after a pause, for ever, as nothing may be left out. Only the end of
+// the term is final.
+func (j *job) fault(err error) (time.Duration, state) {
+	if errors.Is(err, ledger.ErrFenced) {
+		j.shift.finish(fmt.Errorf("%w: %w", ErrTermOver, err))
+		return time.Minute, nil
+	}
+	wait := j.trouble.next()
+	j.shift.metrics.faults.Inc()
+	if j.shift.hard.Err() == nil {
+		j.shift.log.Warn("command waits for the bus", "command_id", j.id, "command", string(j.kind), "error", err.Error(), "again_in", wait.String())
+	}
+	return wait, nil
+}
+
+func (j *job) start(context.Context) (time.Duration, state) {
+	if !j.shift.held.own(j) {
+		return rivalWait, nil
+	}
+	if j.suspect {
+		return 0, j.lookUp
+	}
+	return 0, j.ready
+}
+
+// lookUp asks the ledger what became of the command before.
+func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
+	record, err := j.shift.ledger.Find(ctx, j.id)
+	if err != nil {
+		return j.fault(err)
+	}
+	j.lookedUp = true
+	switch {
+	case record.Outcome != nil:
+		return 0, j.answer(*record.Outcome)
+	case record.Claim != nil:
+		return 0, j.interrupted(*record.Claim)
+	}
+	return 0, j.ready
+}
+
+// answer goes on with an outcome that stands in the ledger.
+func (j *job) answer(stands ledger.Outcome) state {
+	j.stands, j.ended, j.unrecorded = stands, true, false
+	return j.buried
+}
+
+// ready is where each attempt begins: may the command still be carried out, and may a call be made now?
+func (j *job) ready(ctx context.Context) (time.Duration, state) {
+	v, err := j.hindered(ctx)
+	if err != nil {
+		return j.fault(err)
+	}
+	if v != nil {
+		j.shift.gate.leave(&j.permit)
+		if !j.lookedUp {
+			return 0, j.lookUp // it may have been carried out before
+		}
+		return 0, j.conclude(*v)
+	}
+	if err := j.findContact(ctx); err != nil {
+		return j.fault(err)
+	}
+	if !j.shift.gate.enter(&j.permit) {
+		return j.untilExpiry(lookAgain), nil
+	}
+	return 0, j.take
+}
+
+// hindered tells why the command must not be carried out, if so.
+func (j *job) hindered(ctx context.Context) (*verdict, error) {
+	if j.invalid != "" {
+		return &verdict{subjects.StatusInvalid, j.invalid, j.detail}, nil
+	}
+	if j.expired() {
+		return j.expiry(), nil
+	}
+	why, err := j.precondition(ctx)
+	if err != nil || why == "" {
+		return nil, err
+	}
+	return &verdict{subjects.StatusExpired, subjects.ReasonExpired, why}, nil
+}
+
+func (j *job) expired() bool { return !j.expires.IsZero() && !time.Now().Before(j.expires) }
+
+func (j *job) expiry() *verdict {
+	return &verdict{subjects.StatusExpired, subjects.ReasonExpired, fmt.Sprintf("%s: %s has passed", subjects.HeaderExpiresAt, j.header.Get(subjects.HeaderExpiresAt))}
+}
+
+// untilExpiry shortens a wait so that the command ends when it expires.
+func (j *job) untilExpiry(wait time.Duration) time.Duration {
+	if j.expires.IsZero() {
+		return wait
+	}
+	return max(min(wait, time.Until(j.expires)), time.Millisecond)
+}
+
+// take claims the command. What stands between the claim and the call asks nobody, so that little time passes.
+func (j *job) take(ctx context.Context) (time.Duration, state) {
+	need := j.shift.cfg.need()
+	if j.shift.soft.Err() != nil || !j.shift.term.Valid(need) {
+		j.shift.gate.leave(&j.permit)
+		return invalidTermWait, j.ready
+	}
+	if j.nonce == "" {
+		j.nonce = newNonce()
+	}
+	claim, err := j.shift.epoch.Claim(ctx, j.toClaim())
+	var taken *ledger.ClaimedError
+	if err != nil {
+		j.shift.gate.leave(&j.permit)
+		if errors.As(err, &taken) {
+			return 0, j.lookUp
+		}
+		j.trouble = j.claiming
+		wait, _ := j.fault(err)
+		j.claiming = j.trouble
+		return wait, j.ready
+	}
+	j.claiming.over()
+	j.claim, j.foreign, j.lookedUp, j.unrecorded = claim, false, true, true
+	if !j.shift.term.Valid(need) {
+		j.shift.gate.leave(&j.permit)
+		return 0, j.release(invalidTermWait)
+	}
+	if j.expired() {
+		j.shift.gate.leave(&j.permit)
+		return 0, j.conclude(*j.expiry())
+	}
+	return 0, j.call
+}
+
+func (j *job) toClaim() ledger.Claim {
+	c := ledger.Claim{CommandID: j.id, Nonce: j.nonce, Kind: j.kind, Key: j.key, Fingerprint: j.fingerprint(), Attempts: j.attempts}
+	if j.command.Message != nil {
+		c.MessageType = j.command.Message.MessageType
+	}
+	return c
+}
+
+func (j *job) fingerprint() string {
+	if j.print == "" && j.command.Message != nil {
+		j.print = ledger.Fingerprint(j.command.Message.Content)
+	}
+	return j.print
+}
+
+// release gives the claim back, because what it was for was certainly not done, or may be done again; after the wait comes another attempt.
+func (j *job) release(wait time.Duration) state {
+	return func(ctx context.Context) (time.Duration, state) {
+		if err := j.shift.epoch.Release(ctx, j.claim); err != nil {
+			return j.fault(err)
+		}
+		j.claim, j.foreign, j.unrecorded, j.nonce = ledger.Claim{}, false, false, ""
+		return j.untilExpiry(wait), j.ready
+	}
+}

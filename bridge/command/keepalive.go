@@ -1,0 +1,136 @@
+package command
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// held are the commands that were delivered to this term and are not acknowledged yet.
+type held struct {
+	changed chan struct{} // has a token when there may be room again
+
+	mu      sync.Mutex
+	jobs    map[uint64]*job // by sequence in the stream
+	owners  map[string]*job // by command id: the one copy that is being carried out
+	highest uint64          // sequence in the stream, of all that were taken in
+}
+
+func newHeld() *held {
+	return &held{changed: make(chan struct{}, 1), jobs: make(map[uint64]*job), owners: make(map[string]*job)}
+}
+
+// tell lets the pulling look again.
+func (h *held) tell() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}
+
+// add takes a job in. It reports false for a message that is held already: then only the newer delivery is remembered, for the
+// acknowledgement.
+func (h *held) add(j *job) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if former := h.jobs[j.seq]; former != nil {
+		former.msg, former.touched = j.msg, j.touched
+		return false
+	}
+	h.jobs[j.seq] = j
+	h.highest = max(h.highest, j.seq)
+	return true
+}
+
+// own makes a job the one that carries out its command id; another copy of the command has to wait.
+func (h *held) own(j *job) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if owner := h.owners[j.id]; owner != nil && owner != j {
+		owner.rivals = append(owner.rivals, j.key)
+		return false
+	}
+	h.owners[j.id] = j
+	return true
+}
+
+// remove lets a job go and returns the lanes in which other copies of its command wait.
+func (h *held) remove(j *job) (rivals []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.jobs, j.seq)
+	if h.owners[j.id] == j {
+		delete(h.owners, j.id)
+	}
+	h.tell()
+	return j.rivals
+}
+
+// message returns the latest delivery of a job's message.
+func (h *held) message(j *job) jetstream.Msg {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return j.msg
+}
+
+func (h *held) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.jobs)
+}
+
+// floor is the sequence up to which everything that was taken in is done with, and highest that of the last command that was taken in.
+func (h *held) floor() (floor, highest uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	floor = h.highest
+	for seq := range h.jobs {
+		floor = min(floor, seq-1)
+	}
+	return floor, h.highest
+}
+
+// due returns the messages that were not touched for a while, and touches them.
+func (h *held) due(now time.Time, after time.Duration) []jetstream.Msg {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []jetstream.Msg
+	for _, j := range h.jobs {
+		if now.Sub(j.touched) >= after {
+			j.touched = now
+			all = append(all, j.msg)
+		}
+	}
+	return all
+}
+
+// keepAlive tells the server that held commands are being worked on, so that it does not deliver them again, until ctx ends.
+func (s *shift) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(ackWait / 12)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.touch(now)
+			s.sightings.reading.rest(ctx, now)
+			s.handoffs.reading.rest(ctx, now)
+			s.posts.reading.rest(ctx, now)
+		}
+	}
+}
+
+func (s *shift) touch(now time.Time) {
+	failed, last := 0, error(nil)
+	for _, m := range s.held.due(now, ackWait/3) {
+		if err := m.InProgress(); err != nil {
+			failed, last = failed+1, err
+		}
+	}
+	if failed > 0 { // the messages come again and are recognised
+		s.log.Debug("commands could not be kept alive", "commands", failed, "error", last)
+	}
+}

@@ -1,0 +1,311 @@
+package command
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
+)
+
+// The circuit breaker opens when that many calls in a row failed, of that many different lanes: a few commands that fail alone must be able
+// to use up their budget. It lets one call through after a while, and closes when that one succeeds.
+const (
+	breakerFailures = 20
+	breakerLanes    = 5
+	breakerOpenFor  = 5 * time.Second
+)
+
+const (
+	slowDownEvery = time.Second // not more often, as many calls under way meet the same limit
+	slowestRate   = 1.0         // calls a second, unless configured lower
+	lookAgain     = time.Minute // for a job that is going to be woken
+	breakerLook   = 200 * time.Millisecond
+)
+
+var (
+	errNotMade = errors.New("the call was not made")
+	errDown    = errors.New("the API is down")
+)
+
+// gate decides when a call may be made: not while commands are paused, not while the API asked to wait, not while the circuit breaker is
+// open, and not faster than the rate allows. Jobs pass it in the order in which they came to it.
+type gate struct {
+	log     *slog.Logger
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	changed func() // told when pulling may go on
+
+	mu       sync.Mutex
+	paused   bool
+	hold     time.Time // no call before
+	limiter  *rate.Limiter
+	most     rate.Limit // as configured
+	ceiling  rate.Limit // while slowed down: where the limit ends to rise
+	adjusted time.Time
+	window   time.Time // the second in which calls are counted, for a rate that is not limited
+	calls    int
+	measured float64
+	failing  map[string]struct{} // lanes that failed since the last success
+	queue    []*permit
+	granted  map[*permit]struct{}
+	timer    *time.Timer
+	wake     func(key string)
+}
+
+// permit is a job's place in the queue, and then its right to make one call.
+type permit struct {
+	key    string
+	state  permitState
+	report func(error) // to the breaker, once
+}
+
+type permitState uint8
+
+const (
+	permitIdle permitState = iota
+	permitQueued
+	permitGranted
+)
+
+func newGate(perSecond float64, burst int, log *slog.Logger) *gate {
+	g := &gate{log: log, most: rate.Inf, failing: map[string]struct{}{}, granted: map[*permit]struct{}{}, changed: func() {}, wake: func(string) {}}
+	if perSecond > 0 {
+		g.most = rate.Limit(perSecond)
+	}
+	g.limiter = rate.NewLimiter(g.most, max(burst, 1))
+	g.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Timeout: breakerOpenFor,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.ConsecutiveFailures >= breakerFailures && len(g.failing) >= breakerLanes
+		},
+		IsSuccessful: func(err error) bool { return err == nil },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errNotMade) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			log.Warn("circuit breaker", "from", from.String(), "to", to.String())
+		},
+	})
+	return g
+}
+
+// attach begins a term: jobs are woken by wake, and changed is called when pulling may go on.
+func (g *gate) attach(wake func(key string), changed func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wake, g.changed = wake, changed
+}
+
+// detach ends a term, in which no job runs any more, and forgets who waits.
+func (g *gate) detach() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for p := range g.granted {
+		g.finish(p, errNotMade)
+	}
+	g.queue, g.wake, g.changed = nil, func(string) {}, func() {}
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// enter asks for the right to make a call. If it is not granted yet, the job is woken when it is.
+func (g *gate) enter(p *permit) (granted bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch p.state {
+	case permitGranted:
+		return true
+	case permitIdle:
+		p.state = permitQueued
+		g.queue = append(g.queue, p)
+		if len(g.queue) == 1 {
+			g.pump(p)
+		}
+	}
+	return p.state == permitGranted
+}
+
+// leave gives the right, or the place in the queue, back without a call.
+func (g *gate) leave(p *permit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.finish(p, errNotMade)
+	g.pump(nil)
+}
+
+// finish tells the breaker what came of a permit, and takes it back. The caller holds mu.
+func (g *gate) finish(p *permit, err error) {
+	if p.state == permitGranted {
+		p.report(err)
+		delete(g.granted, p)
+	}
+	p.state, p.report = permitIdle, nil
+}
+
+// made reports what came of the call, and uses the right up. It says whether the breaker let the call pass only to see whether the API is back.
+func (g *gate) made(p *permit, f Failure, retryAfter time.Duration) (probe bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	probe = g.breaker.State() != gobreaker.StateClosed
+	var err error
+	if f.down() {
+		err = errDown
+		g.failing[p.key] = struct{}{}
+	} else {
+		clear(g.failing)
+	}
+	g.finish(p, err)
+	now := time.Now()
+	if retryAfter > 0 && now.Add(retryAfter).After(g.hold) {
+		g.hold = now.Add(retryAfter)
+	}
+	if f == FailureRateLimited {
+		g.slowDown(now)
+	}
+	g.pump(nil)
+	return probe
+}
+
+// pump grants as many waiting permits as may pass now. The one that asks itself needs no waking. The caller holds mu.
+func (g *gate) pump(self *permit) {
+	for len(g.queue) > 0 {
+		p := g.queue[0]
+		if p.state != permitQueued {
+			g.queue = g.queue[1:]
+			continue
+		}
+		report, wait := g.pass(time.Now())
+		if report == nil {
+			g.again(wait)
+			return
+		}
+		g.queue = g.queue[1:]
+		p.state, p.report = permitGranted, report
+		g.granted[p] = struct{}{}
+		if p != self {
+			g.wake(p.key)
+		}
+	}
+	g.queue = nil
+	g.changed()
+}
+
+// pass lets one call through, or tells when to look again (0: when something happens). The caller holds mu.
+func (g *gate) pass(now time.Time) (report func(error), wait time.Duration) {
+	if g.paused {
+		return nil, 0
+	}
+	if wait := g.hold.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	if g.breaker.State() == gobreaker.StateOpen {
+		return nil, breakerLook
+	}
+	g.recover(now)
+	turn := g.limiter.ReserveN(now, 1)
+	if wait := turn.DelayFrom(now); wait > 0 {
+		turn.CancelAt(now)
+		return nil, wait
+	}
+	report, err := g.breaker.Allow()
+	if err != nil {
+		turn.CancelAt(now)
+		return nil, breakerLook
+	}
+	g.count(now)
+	return report, 0
+}
+
+// again looks at the queue after a while. The caller holds mu.
+func (g *gate) again(wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	if g.timer == nil {
+		g.timer = time.AfterFunc(wait, g.look)
+		return
+	}
+	g.timer.Reset(wait)
+}
+
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pump(nil)
+}
+
+// count measures the rate of calls.
+func (g *gate) count(now time.Time) {
+	if now.Sub(g.window) >= time.Second {
+		g.measured, g.window, g.calls = float64(g.calls), now, 0
+	}
+	g.calls++
+}
+
+// slowDown halves the rate. The caller holds mu.
+func (g *gate) slowDown(now time.Time) {
+	if now.Sub(g.adjusted) < slowDownEvery {
+		return
+	}
+	limit := g.limiter.Limit()
+	if limit == rate.Inf {
+		limit = rate.Limit(max(g.measured, float64(g.calls)))
+	}
+	g.ceiling = max(limit, g.ceiling)
+	limit = max(limit/2, min(slowestRate, g.most))
+	g.adjusted = now
+	g.limiter.SetLimitAt(now, limit)
+	g.log.Warn("the API limits the rate, slowing down", "per_second", float64(limit))
+}
+
+// recover lets the rate rise again, by a tenth each second. The caller holds mu.
+func (g *gate) recover(now time.Time) {
+	limit := g.limiter.Limit()
+	if limit >= g.most || now.Sub(g.adjusted) < slowDownEvery {
+		return
+	}
+	limit *= 1.1
+	if limit >= min(2*g.ceiling, g.most) {
+		limit, g.ceiling = g.most, 0
+	}
+	g.adjusted = now
+	g.limiter.SetLimitAt(now, limit)
+}
+
+// pause stops calls, or lets them go on.
+func (g *gate) pause(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused = on
+	g.pump(nil)
+	g.changed()
+}
+
+// shut reports whether it makes no sense to take more commands in, and why.
+func (g *gate) shut() (why string, shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.paused:
+		return "paused", true
+	case g.breaker.State() == gobreaker.StateOpen:
+		return "circuit open", true
+	}
+	return "", false
+}
+
+// view is what the metrics and the status tell of a gate.
+type view struct {
+	Paused  bool
+	Breaker string
+	Limit   float64 // calls a second; +Inf without a limit
+	Hold    time.Time
+	Queued  int
+}
+
+func (g *gate) view() view {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return view{Paused: g.paused, Breaker: g.breaker.State().String(), Limit: float64(g.limiter.Limit()), Hold: g.hold, Queued: len(g.queue)}
+}

@@ -1,0 +1,194 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	pullExpiry    = 20 * time.Second
+	pullHeartbeat = 5 * time.Second
+	maxStalls     = 3
+	pullLook      = time.Second // how often the pulling looks whether it may go on, unless it is told
+)
+
+var (
+	errAstray = errors.New("deliveries have gone astray")
+	errGone   = errors.New("the consumer is gone")
+)
+
+// pulling takes messages from the consumer of a term into the lanes.
+type pulling struct {
+	*shift
+	at       *position
+	expected uint64 // sequence in the consumer of the next delivery
+	stalls   int    // pulls in a row that brought nothing although commands wait
+}
+
+// pull runs until ctx ends or the term is over, whatever happens to the consumer.
+func (s *shift) pull(ctx context.Context) error {
+	p := &pulling{shift: s}
+	var trouble trouble
+	for ctx.Err() == nil {
+		err := p.round(ctx)
+		switch {
+		case err == nil:
+			trouble.over()
+			continue
+		case errors.Is(err, ErrTermOver) || ctx.Err() != nil:
+			return err
+		case errors.Is(err, errAstray) || errors.Is(err, errGone):
+			s.log.Info("the command consumer is renewed", "cause", err.Error())
+			p.at, err = s.renew(ctx)
+			p.expected = 1
+			if err == nil {
+				continue
+			}
+			p.at = nil
+			if errors.Is(err, ErrTermOver) {
+				return err
+			}
+		}
+		s.metrics.faults.Inc()
+		wait := trouble.next()
+		s.log.Warn("commands cannot be pulled", "error", err.Error(), "again_in", wait.String())
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+// round makes sure that there is a consumer, and pulls once.
+func (p *pulling) round(ctx context.Context) error {
+	if p.at == nil {
+		at, err := p.takeOver(ctx)
+		if err != nil {
+			return err
+		}
+		p.at, p.expected = at, 1
+		info := at.consumer.CachedInfo()
+		if info.Delivered.Consumer > 0 { // from an attempt whose answer was lost
+			return errAstray
+		}
+		p.ready()
+	}
+	room := p.room()
+	if room == 0 {
+		p.idle(ctx)
+		return nil
+	}
+	return p.batch(ctx, room)
+}
+
+// room is how many messages may be pulled now.
+func (p *pulling) room() int {
+	if _, shut := p.gate.shut(); shut {
+		return 0
+	}
+	return max(min(p.cfg.MaxPending-p.held.len(), pullSize), 0)
+}
+
+// idle waits until there may be room.
+func (p *pulling) idle(ctx context.Context) {
+	timer := time.NewTimer(pullLook)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-p.held.changed:
+	case <-timer.C:
+	}
+}
+
+// batch pulls and takes in what comes. Each pull ends after a while and is followed by a look at the consumer if it brought nothing: that
+// is the watchdog for a consumer that has gone silent.
+func (p *pulling) batch(ctx context.Context, room int) error {
+	patience, cancel := context.WithTimeout(ctx, pullExpiry)
+	defer cancel()
+	pulled, err := p.at.consumer.Fetch(room, jetstream.FetchContext(patience), jetstream.FetchHeartbeat(pullHeartbeat))
+	if err != nil {
+		return err
+	}
+	taken := 0
+	for more := true; more; {
+		select {
+		case m, open := <-pulled.Messages():
+			if more = open; !open {
+				break
+			}
+			if err := p.take(m); err != nil {
+				return err
+			}
+			taken++
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	err = pulled.Error()
+	if taken > 0 && err == nil {
+		p.stalls = 0
+		return nil
+	}
+	return p.inspect(ctx, err)
+}
+
+// take submits one message to its lane. Deliveries are numbered by the server, so that a missing one is seen at once: nothing behind it may
+// be taken, as it may be an earlier command of the same conversation.
+func (p *pulling) take(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return err
+	}
+	if meta.Sequence.Consumer != p.expected {
+		return fmt.Errorf("%w: expected number %d, got %d", errAstray, p.expected, meta.Sequence.Consumer)
+	}
+	p.expected++
+	p.submit(m, meta, meta.NumDelivered > 1 || meta.Sequence.Stream <= p.at.tried)
+	return nil
+}
+
+// inspect finds out what is the matter with a consumer that brought nothing, or an error.
+func (p *pulling) inspect(ctx context.Context, cause error) error {
+	if errors.Is(cause, jetstream.ErrConsumerDeleted) || errors.Is(cause, jetstream.ErrConsumerNotFound) {
+		return errGone
+	}
+	info, err := p.at.consumer.Info(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return errGone
+	case err != nil:
+		return errors.Join(cause, err)
+	case info.Delivered.Consumer+1 != p.expected:
+		return fmt.Errorf("%w: expected number %d, %d were sent", errAstray, p.expected, info.Delivered.Consumer)
+	case info.NumPending == 0:
+		p.stalls = 0
+		return nil
+	}
+	if p.stalls++; p.stalls >= maxStalls {
+		p.stalls = 0
+		return fmt.Errorf("%w: %d commands wait and none is sent", errAstray, info.NumPending)
+	}
+	return nil
+}
+
+// trouble is a series of failures, with a pause that grows.
+type trouble struct{ failures int }
+
+func (t *trouble) next() time.Duration {
+	t.failures++
+	return min(50*time.Millisecond<<min(t.failures-1, 7), 5*time.Second)
+}
+
+func (t *trouble) over() { t.failures = 0 }
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,167 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	readBatch    = 500
+	readPatience = 10 * time.Second // for one batch
+	readIdle     = time.Minute      // then a reading that nobody needs ends
+)
+
+var errReadingCut = errors.New("the reading was cut short")
+
+// reading reads a stream incrementally and only on demand, once for all who need it. It has no goroutine: who needs to know what is in the
+// stream calls upTo, which reads what is new.
+type reading struct {
+	js       jetstream.JetStream
+	stream   string
+	subjects []string // empty = all
+	take     func(jetstream.Msg, *jetstream.MsgMetadata)
+	reset    func() // forget all that was taken
+
+	turn     chan struct{} // holds one token
+	from     time.Time     // all that was stored since then has been read, up to last; zero before the first reading
+	last     uint64        // sequence in the stream of the last message read; 0 before
+	consumer jetstream.Consumer
+	expected uint64    // sequence in the consumer of the next message
+	began    time.Time // when the last complete reading began
+	used     time.Time
+}
+
+func newReading(js jetstream.JetStream, stream string, filter []string) *reading {
+	r := &reading{js: js, stream: stream, subjects: filter, turn: make(chan struct{}, 1)}
+	r.turn <- struct{}{}
+	return r
+}
+
+// upTo returns when all has been taken that was stored from a time on until the call of upTo, and then runs use, during which nothing
+// else is taken.
+func (r *reading) upTo(ctx context.Context, from time.Time, use func()) error {
+	asked := time.Now()
+	select {
+	case <-r.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { r.turn <- struct{}{} }()
+	r.used = asked
+	if r.from.IsZero() || from.Before(r.from) {
+		r.restart(ctx, from)
+	}
+	if !r.began.After(asked) { // nobody has read for us while we waited for our turn
+		now := time.Now()
+		if err := r.read(ctx); err != nil {
+			r.drop(ctx)
+			return fmt.Errorf("read %s: %w", r.stream, err)
+		}
+		r.began = now
+	}
+	use()
+	return nil
+}
+
+// restart forgets everything and begins at a time.
+func (r *reading) restart(ctx context.Context, from time.Time) {
+	r.drop(ctx)
+	r.reset()
+	r.from, r.last, r.began = from, 0, time.Time{}
+}
+
+// drop gives the consumer up; the next reading makes one that goes on after the last message read.
+func (r *reading) drop(ctx context.Context) {
+	if r.consumer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = r.js.DeleteConsumer(ctx, r.stream, r.consumer.CachedInfo().Name) // else the server deletes it when it is idle
+	r.consumer = nil
+}
+
+// read takes what the consumer has not delivered yet. What that is the server tells, so that a slow machine is not taken for the end.
+func (r *reading) read(ctx context.Context) error {
+	if r.consumer == nil {
+		if err := r.open(ctx); err != nil {
+			return err
+		}
+	}
+	for {
+		info, err := r.consumer.Info(ctx)
+		if err != nil {
+			return err
+		}
+		if info.Delivered.Consumer+1 != r.expected {
+			return errReadingCut
+		}
+		if info.NumPending == 0 {
+			return nil
+		}
+		if err := r.batch(ctx, int(min(info.NumPending, readBatch))); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reading) open(ctx context.Context) error {
+	config := jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: 2 * readIdle, MemoryStorage: true, Replicas: 1, FilterSubjects: r.subjects,
+	}
+	if r.last > 0 {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.last+1
+	} else {
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.from
+	}
+	consumer, err := r.js.CreateConsumer(ctx, r.stream, config)
+	if err != nil {
+		return err
+	}
+	r.consumer, r.expected = consumer, 1
+	return nil
+}
+
+func (r *reading) batch(ctx context.Context, n int) error {
+	patience, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	batch, err := r.consumer.Fetch(n, jetstream.FetchContext(patience))
+	if err != nil {
+		return err
+	}
+	for m := range batch.Messages() {
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		if meta.Sequence.Consumer != r.expected {
+			return errReadingCut
+		}
+		r.expected++
+		if meta.Sequence.Stream > r.last {
+			r.last = meta.Sequence.Stream
+			r.take(m, meta)
+		}
+	}
+	return batch.Error()
+}
+
+// rest ends a reading that nobody has needed for a while, so that nothing is kept for nobody.
+func (r *reading) rest(ctx context.Context, now time.Time) {
+	select {
+	case <-r.turn:
+	default:
+		return // it is needed right now
+	}
+	defer func() { r.turn <- struct{}{} }()
+	if r.from.IsZero() || now.Sub(r.used) < readIdle {
+		return
+	}
+	r.drop(ctx)
+	r.reset()
+	r.from, r.last = time.Time{}, 0
+}

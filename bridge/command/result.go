@@ -1,0 +1,104 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/cxbridge/cxbridge/bridge/deadletter"
+	"github.com/cxbridge/cxbridge/bridge/ledger"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+const (
+	maxResponse = 128 << 10 // bytes of the API's answer that a result carries
+	maxHistory  = 100       // attempts that are told
+)
+
+// verdict is how a command ends.
+type verdict struct {
+	status subjects.Status
+	reason subjects.Reason
+	detail string
+}
+
+// outcome is all that the ledger remembers of how a command ended.
+func (j *job) outcome(v verdict) ledger.Outcome {
+	r := subjects.Result{
+		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: v.detail, Tenant: j.shift.tenant,
+		ConversationID: j.conversation, MessageID: j.message, ContactID: j.contact, Attempts: j.attempts, HTTPStatus: j.httpStatus,
+		ReceivedAt: subjects.Time{Time: j.published}, FinishedAt: subjects.Time{Time: time.Now()}, Response: j.response,
+	}
+	if len(r.Response) > maxResponse {
+		r.Response = nil
+	}
+	return ledger.Outcome{
+		Result: r, Key: j.key, ReplyTo: j.replyTo, DeadLetter: v.status.DeadLetter(), History: j.history,
+		MessageID: j.message.String(), Fingerprint: j.fingerprint(),
+	}
+}
+
+// note adds an attempt to the history; of very many the latest are kept.
+func (j *job) note(status int, reason subjects.Reason, detail string) {
+	j.history = append(j.history, subjects.Attempt{At: subjects.Time{Time: time.Now()}, HTTPStatus: status, Reason: reason, Detail: detail})
+	if len(j.history) > maxHistory {
+		j.history = append(j.history[:0], j.history[1:]...)
+	}
+}
+
+// resultID is the message id of a result.
+func resultID(commandID string) string { return "result-" + subjects.Token(commandID) }
+
+// resultMessage makes the message for a subject; the trace of the command goes on in it.
+func resultMessage(subject string, r subjects.Result, original nats.Header) (*nats.Msg, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("result of command %s: %w", r.CommandID, err)
+	}
+	h := nats.Header{}
+	for name, value := range map[string]string{
+		subjects.HeaderCESpecVersion: subjects.CESpecVersion,
+		subjects.HeaderCEID:          resultID(r.CommandID),
+		subjects.HeaderCESource:      subjects.CESource(r.Tenant),
+		subjects.HeaderCEType:        "cx.result." + string(r.Command),
+		subjects.HeaderCETime:        r.FinishedAt.String(),
+		subjects.HeaderCESubject:     ceValue(r.ConversationID.String()),
+		subjects.HeaderContentType:   subjects.ContentTypeJSON,
+		subjects.HeaderTenant:        r.Tenant,
+		subjects.HeaderCommandID:     r.CommandID,
+		subjects.HeaderStatus:        string(r.Status),
+		subjects.HeaderTraceparent:   original.Get(subjects.HeaderTraceparent),
+		subjects.HeaderTracestate:    original.Get(subjects.HeaderTracestate),
+	} {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	return &nats.Msg{Subject: subject, Header: h, Data: body}, nil
+}
+
+// ceValue encodes a CloudEvents attribute as the NATS binding asks for it.
+func ceValue(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// letter is the dead letter of the outcome that stands.
+func (j *job) letter() deadletter.Letter {
+	r := j.stands.Result
+	return deadletter.Letter{
+		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.subject, Header: j.header, Data: j.data},
+		CommandID: r.CommandID, Status: r.Status, Reason: r.Reason, Detail: r.Detail, Attempts: r.Attempts, History: j.stands.History,
+		FailedAt: r.FinishedAt.Time,
+	}
+}

@@ -1,0 +1,124 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/bridge/deadletter"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+const (
+	codeWrongSequence   jetstream.ErrorCode = 10071
+	codeWrongSequenceR3 jetstream.ErrorCode = 10164
+)
+
+// conclude ends the command: the outcome into the ledger, the dead letter, the result, the reply, and the acknowledgement last. Each is
+// tried until it works, and the next one comes only then.
+func (j *job) conclude(v verdict) state {
+	j.ended = true
+	o := j.outcome(v)
+	return func(ctx context.Context) (time.Duration, state) {
+		stands, err := j.shift.epoch.Settle(ctx, o)
+		if err != nil {
+			return j.fault(err)
+		}
+		return 0, j.answer(stands)
+	}
+}
+
+// buried puts the dead letter.
+func (j *job) buried(ctx context.Context) (time.Duration, state) {
+	if j.stands.DeadLetter && j.original() {
+		err := deadletter.Put(ctx, j.shift.js, j.shift.names, j.letter())
+		if errors.Is(err, nats.ErrMaxPayload) { // the original fits without the headers that we add, and only just
+			letter := j.letter()
+			letter.History, letter.Original.Header = nil, nil
+			err = deadletter.Put(ctx, j.shift.js, j.shift.names, letter)
+		}
+		if err != nil {
+			return j.fault(err)
+		}
+	}
+	return 0, j.announced
+}
+
+// original reports whether the outcome that stands is that of this very message, and not of an earlier one with the same command id.
+func (j *job) original() bool {
+	return j.stands.Result.ReceivedAt.Truncate(time.Millisecond).Equal(j.published.Truncate(time.Millisecond))
+}
+
+// announced publishes the result. The stream takes one message on the subject, so that there is one result.
+func (j *job) announced(ctx context.Context) (time.Duration, state) {
+	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
+	m, err := resultMessage(subject, j.stands.Result, j.header)
+	if err == nil {
+		err = j.shift.publishOnce(ctx, m)
+	}
+	if errors.Is(err, nats.ErrMaxPayload) && j.stands.Result.Response != nil {
+		j.stands.Result.Response = nil
+		return 0, j.announced
+	}
+	if err != nil {
+		return j.fault(err)
+	}
+	return 0, j.replied
+}
+
+func (s *shift) publishOnce(ctx context.Context, m *nats.Msg) error {
+	_, err := s.js.PublishMsg(ctx, m, jetstream.WithMsgID(m.Header.Get(subjects.HeaderCEID)),
+		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithExpectStream(s.names.ResultsStream()))
+	var refusal *jetstream.APIError
+	if !errors.As(err, &refusal) || refusal.ErrorCode != codeWrongSequence && refusal.ErrorCode != codeWrongSequenceR3 {
+		return err
+	}
+	stream, err := s.js.Stream(ctx, s.names.ResultsStream())
+	if err != nil {
+		return fmt.Errorf("look for result: %w", err)
+	}
+	if _, err := stream.GetLastMsgForSubject(ctx, m.Subject); err != nil {
+		return fmt.Errorf("look for result: %w", err)
+	}
+	return nil // it was published before
+}
+
+// replied publishes the result where the command asked for it. Nobody may be there to take it; the stream has it.
+func (j *job) replied(context.Context) (time.Duration, state) {
+	if j.replyTo == "" {
+		return 0, j.acknowledged
+	}
+	m, err := resultMessage(j.replyTo, j.stands.Result, j.header)
+	if err == nil {
+		err = j.shift.conn.PublishMsg(m)
+	}
+	if err != nil {
+		return j.fault(err)
+	}
+	return 0, j.acknowledged
+}
+
+// acknowledged lets the message go. If that gets lost, the message comes again and is answered from the ledger.
+func (j *job) acknowledged(context.Context) (time.Duration, state) {
+	m, r := j.shift.held.message(j), j.stands.Result
+	var err error
+	if j.stands.DeadLetter {
+		err = m.TermWithReason(string(r.Reason))
+	} else {
+		err = m.Ack()
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		return j.fault(err)
+	}
+	for _, key := range j.shift.held.remove(j) {
+		j.shift.lanes.Wake(key)
+	}
+	j.shift.metrics.settled(j)
+	j.shift.log.Debug("command settled", "command_id", r.CommandID, "command", r.Command, "conversation", r.ConversationID.String(),
+		"status", r.Status, "reason", r.Reason, "attempts", r.Attempts, "duration", time.Since(j.begun).String())
+	return 0, nil
+}

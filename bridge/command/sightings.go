@@ -1,0 +1,154 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tidwall/gjson"
+
+	"github.com/cxbridge/cxbridge/bridge/ledger"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// EventLayout tells where things stand in the vendor's events that the headers do not tell, as gjson paths.
+type EventLayout struct {
+	Content string // of a message_created
+}
+
+// DefaultEventLayout returns the layout of the vendor's documentation.
+func DefaultEventLayout() EventLayout { return EventLayout{Content: "content"} }
+
+// sighting is an event about a conversation, reduced to what commands want to know of it.
+type sighting struct {
+	seq          uint64
+	at           time.Time // when it was stored
+	conversation subjects.ID
+
+	message     subjects.ID // of a message_created, as the four below
+	messageType string
+	fingerprint string
+	private     bool
+	origin      subjects.Origin
+
+	created   bool // it is a conversation_created, with the three below
+	inbox     string
+	sourceID  string
+	contactID string
+
+	human string // how the event shows that a human agent has the conversation; empty if it does not
+}
+
+// sightings is one shared reading of the events, for all commands that look for an echo or have a precondition.
+type sightings struct {
+	layout  EventLayout
+	reading *reading
+
+	byConversation map[string][]sighting // in the order in which they were stored
+	created        []sighting
+}
+
+func newSightings(js jetstream.JetStream, names subjects.Names, layout EventLayout) *sightings {
+	s := &sightings{layout: layout, reading: newReading(js, names.EventsStream(), nil)}
+	s.reading.take, s.reading.reset = s.take, s.reset
+	s.reset()
+	return s
+}
+
+func (s *sightings) reset() {
+	s.byConversation, s.created = make(map[string][]sighting), nil
+}
+
+// of returns the events about a conversation that were stored since a time.
+func (s *sightings) of(ctx context.Context, conversation string, since time.Time) (found []sighting, err error) {
+	err = s.reading.upTo(ctx, since, func() { found = after(s.byConversation[conversation], since) })
+	return found, err
+}
+
+// createdSince returns the conversations that were created since a time.
+func (s *sightings) createdSince(ctx context.Context, since time.Time) (found []sighting, err error) {
+	err = s.reading.upTo(ctx, since, func() { found = after(s.created, since) })
+	return found, err
+}
+
+func after(all []sighting, since time.Time) []sighting {
+	var found []sighting
+	for _, e := range all {
+		if !e.at.Before(since) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (s *sightings) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+	h, body := m.Headers(), m.Data()
+	e := sighting{
+		seq: meta.Sequence.Stream, at: meta.Timestamp, conversation: idOf(h.Get(subjects.HeaderConversationID), body, "conversation.id", "id"),
+	}
+	switch name := h.Get(subjects.HeaderEvent); name {
+	case subjects.EventMessageCreated:
+		s.readMessage(&e, h, body)
+	case subjects.EventConversationCreated:
+		e.created, e.inbox = true, h.Get(subjects.HeaderInboxID)
+		e.sourceID = gjson.GetBytes(body, "contact_inbox.source_id").String()
+		e.contactID = firstText(body, "contact_inbox.contact_id", "meta.sender.id")
+		e.human = assigned(gjson.GetBytes(body, "meta"))
+	case "conversation_opened":
+		e.human = "the conversation was opened for agents"
+	case "conversation_status_changed":
+		if gjson.GetBytes(body, "status").String() == "open" {
+			e.human = "the conversation was opened for agents"
+		}
+	default:
+		e.human = assigned(gjson.GetBytes(body, "meta"))
+	}
+	if e.created {
+		s.created = append(s.created, e)
+	}
+	if key := e.conversation.String(); key != "" {
+		s.byConversation[key] = append(s.byConversation[key], e)
+	}
+}
+
+func (s *sightings) readMessage(e *sighting, h nats.Header, body []byte) {
+	e.message = idOf(h.Get(subjects.HeaderMessageID), body, "id")
+	e.messageType, e.private = h.Get(subjects.HeaderMessageType), h.Get(subjects.HeaderPrivate) == "true"
+	e.origin = subjects.Origin(h.Get(subjects.HeaderOrigin))
+	e.fingerprint = ledger.Fingerprint(gjson.GetBytes(body, s.layout.Content).String())
+	e.human = assigned(gjson.GetBytes(body, "conversation.meta"))
+	if e.origin == subjects.OriginAgent {
+		e.human = "a human agent wrote"
+	}
+}
+
+// assigned tells of an assignee that is a human.
+func assigned(meta gjson.Result) string {
+	assignee := meta.Get("assignee")
+	if !assignee.IsObject() || meta.Get("assignee_type").String() == "AgentBot" || assignee.Get("type").String() == "agent_bot" {
+		return ""
+	}
+	return "a human agent is assigned"
+}
+
+// idOf returns the id of a header in the form that it has in the body, if one of the paths leads to it.
+func idOf(text string, body []byte, paths ...string) subjects.ID {
+	for _, path := range paths {
+		if found := gjson.GetBytes(body, path); text != "" && found.String() == text {
+			if id, err := subjects.ParseID([]byte(found.Raw)); err == nil {
+				return id
+			}
+		}
+	}
+	return subjects.StringID(text)
+}
+
+func firstText(body []byte, paths ...string) string {
+	for _, path := range paths {
+		if found := gjson.GetBytes(body, path); found.Exists() && found.Type != gjson.Null {
+			return found.String()
+		}
+	}
+	return ""
+}
