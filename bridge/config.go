@@ -6,30 +6,43 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cxbridge/cxbridge/bridge/broker"
+	"github.com/cxbridge/cxbridge/bridge/command"
+	"github.com/cxbridge/cxbridge/bridge/rpc"
+	"github.com/cxbridge/cxbridge/bridge/spool"
 	"github.com/cxbridge/cxbridge/bridge/telemetry"
+	"github.com/cxbridge/cxbridge/bridge/webhook"
+	"github.com/cxbridge/cxbridge/cxapi"
 	"github.com/cxbridge/cxbridge/subjects"
 )
+
+// DefaultGrace is how long a soft stop may take unless told otherwise.
+const DefaultGrace = 15 * time.Second
 
 // Config is the whole configuration of a bridge. Each component owns its section; [LoadConfig] reads it.
 type Config struct {
 	CX       CXConfig         `koanf:"cx"`
-	NATS     NATSConfig       `koanf:"nats"`
+	NATS     broker.Config    `koanf:"nats"`
 	Subjects SubjectsConfig   `koanf:"subjects"`
 	Streams  StreamsConfig    `koanf:"streams"`
-	Webhook  WebhookConfig    `koanf:"webhook"`
-	Spool    SpoolConfig      `koanf:"spool"`
-	Commands CommandsConfig   `koanf:"commands"`
+	Webhook  webhook.Config   `koanf:"webhook"`
+	Spool    spool.Config     `koanf:"spool"`
+	Commands command.Config   `koanf:"commands"`
+	RPC      rpc.Config       `koanf:"rpc"`
 	Admin    AdminConfig      `koanf:"admin"`
 	Log      telemetry.Config `koanf:"log"`
+
+	// Grace is how long a soft stop may take to finish what is in hand. It is a flag of the command line, no key.
+	Grace time.Duration `koanf:"-"`
 }
 
 // DefaultConfig returns a configuration in which everything has its default. It is not complete: the tenant, a token for the API and a
 // path token for webhooks have none.
 func DefaultConfig() Config {
 	return Config{
-		CX: defaultCX(), NATS: defaultNATS(), Subjects: SubjectsConfig{Prefix: subjects.DefaultPrefix}, Streams: defaultStreams(),
-		Webhook: defaultWebhook(), Spool: defaultSpool(), Commands: defaultCommands(), Admin: AdminConfig{Listen: "127.0.0.1:8081"},
-		Log: telemetry.DefaultConfig(),
+		CX: defaultCX(), NATS: broker.DefaultConfig(), Subjects: SubjectsConfig{Prefix: subjects.DefaultPrefix}, Streams: defaultStreams(),
+		Webhook: webhook.DefaultConfig(), Spool: spool.DefaultConfig(), Commands: command.DefaultConfig(), Admin: AdminConfig{Listen: "127.0.0.1:8081"},
+		RPC: rpc.DefaultConfig(), Log: telemetry.DefaultConfig(), Grace: DefaultGrace,
 	}
 }
 
@@ -52,12 +65,13 @@ type OAuthConfig struct {
 	ClientSecret     string   `koanf:"client_secret"`
 	ClientSecretFile string   `koanf:"client_secret_file"`
 	Scopes           []string `koanf:"scopes"`
+	CacheFile        string   `koanf:"cache_file"` // keeps the token across restarts, readable by its owner only; empty for none
 }
 
 func defaultCX() CXConfig {
 	return CXConfig{
-		BaseURL: "https://cpaas.sangoma.com/cx/api/v1/digital-interactions/", Timeout: 10 * time.Second, RatePerSecond: 10, RateBurst: 20,
-		OAuth: OAuthConfig{TokenURL: "https://auth.sangoma.com/oauth/token", Scopes: []string{"cx.digital-interactions"}},
+		BaseURL: cxapi.DefaultBaseURL, Timeout: 10 * time.Second, RatePerSecond: 10, RateBurst: 20,
+		OAuth: OAuthConfig{TokenURL: cxapi.DefaultTokenURL, Scopes: []string{cxapi.Scope}},
 	}
 }
 
@@ -104,6 +118,7 @@ func (c Config) check(report reporter) {
 	c.Webhook.Check(section("webhook", report))
 	c.Spool.Check(section("spool", report))
 	c.Commands.Check(section("commands", report))
+	c.RPC.Check(section("rpc", report))
 	c.Admin.check(section("admin", report))
 	c.Log.Check(section("log", report))
 }
@@ -132,7 +147,7 @@ func (c CXConfig) check(needed bool, report reporter) {
 
 // checkAccess asks for exactly one way to a token.
 func (c CXConfig) checkAccess(report reporter) {
-	token, oauth := c.AccessToken != "", c.OAuth.ClientID != "" || c.OAuth.ClientSecret != ""
+	token, oauth := c.AccessToken != "" || c.AccessTokenFile != "", c.OAuth.ClientID != "" || c.OAuth.ClientSecret != "" || c.OAuth.ClientSecretFile != ""
 	switch {
 	case token && oauth:
 		report("access_token", "must not be set together with cx.oauth", nil)
@@ -148,7 +163,7 @@ func (c OAuthConfig) check(report reporter) {
 	if c.ClientID == "" {
 		report("client_id", "must be set together with client_secret", c.ClientID)
 	}
-	if c.ClientSecret == "" {
+	if c.ClientSecret == "" && c.ClientSecretFile == "" {
 		report("client_secret", "is a secret that must be set together with client_id", nil)
 	}
 }
@@ -183,7 +198,7 @@ func (c AdminConfig) check(report reporter) {
 	if !checkAddress("listen", c.Listen, report) {
 		return
 	}
-	if !onLoopback(c.Listen) && c.Token == "" {
+	if !onLoopback(c.Listen) && c.Token == "" && c.TokenFile == "" {
 		report("listen", "must be on loopback, or admin.token must be set", c.Listen)
 	}
 }

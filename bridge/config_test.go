@@ -77,6 +77,8 @@ func TestConfigAShorterListReplacesTheDefault(t *testing.T) {
 func TestConfigWithoutAnyFile(t *testing.T) {
 	_, err := bridge.LoadConfig(bridge.Sources{Environ: []string{
 		"CXBRIDGE_CX__TENANT_DOMAIN=acme.cx.sangoma.com", "CXBRIDGE_CX__ACCESS_TOKEN=t", "CXBRIDGE_WEBHOOK__PATH_TOKENS=s3cret-path-token-0123456789",
+		// Kubernetes sets these beside a service of the same name.
+		"CXBRIDGE_SERVICE_HOST=10.0.0.1", "CXBRIDGE_SERVICE_PORT_HTTP=8080", "CXBRIDGE_PORT=tcp://10.0.0.1:8080", "CXBRIDGE_PORT_8080_TCP_ADDR=10.0.0.1",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -175,8 +177,8 @@ func TestConfigSecretsFromFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.CX.AccessToken != "s3cret" || strings.Join(cfg.Webhook.PathTokens, "|") != "first-token-0123456789|second-token-0123456789" {
-		t.Errorf("secrets = %q, %q", cfg.CX.AccessToken, cfg.Webhook.PathTokens)
+	if cfg.CX.AccessTokenFile != token || cfg.Webhook.PathTokensFile != paths {
+		t.Errorf("files = %q, %q", cfg.CX.AccessTokenFile, cfg.Webhook.PathTokensFile)
 	}
 }
 

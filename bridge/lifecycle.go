@@ -16,6 +16,7 @@ type stage struct {
 	failed func(error) // told of a task that ended before it was asked to
 
 	mu      sync.Mutex
+	stopped bool
 	running map[string]struct{}
 	errs    []error
 	wait    sync.WaitGroup
@@ -27,11 +28,15 @@ func newStage(ctx context.Context, name string, failed func(error)) *stage {
 	return &stage{name: name, ctx: own, end: end, failed: failed, running: map[string]struct{}{}}
 }
 
-// run starts a task. It is to return when the stage ends; returning an error before that stops the whole bridge.
+// run starts a task, unless the stage is stopped already. The task is to return when the stage ends; an error before that stops the whole
+// bridge.
 func (s *stage) run(name string, task func(context.Context) error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
 	s.running[name] = struct{}{}
-	s.mu.Unlock()
 	s.wait.Go(func() {
 		err := task(s.ctx)
 		s.mu.Lock()
@@ -55,6 +60,9 @@ func (s *stage) run(name string, task func(context.Context) error) {
 
 // stop ends the tasks and waits for them until ctx ends. It returns what went wrong while stopping.
 func (s *stage) stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	s.end()
 	done := make(chan struct{})
 	go func() { s.wait.Wait(); close(done) }()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type Sources struct {
 	Environ []string          // as os.Environ has it; only variables that begin with EnvPrefix are read
 	Ignore  []string          // variables that begin with EnvPrefix and are no configuration
 	Flags   map[string]string // values by key
+	APIOnly bool              // check only what calls at the API need
 }
 
 // LoadConfig reads a configuration: the defaults, then the file, then the environment, then flags. The error is a [*ConfigError] with all
@@ -36,8 +38,12 @@ func LoadConfig(s Sources) (Config, error) {
 	l := read(s)
 	cfg := DefaultConfig()
 	l.decode(&cfg)
-	l.readTwins(&cfg)
-	cfg.check(l.problem)
+	l.checkTwins(cfg)
+	if s.APIOnly {
+		cfg.CX.check(true, section("cx", l.problem))
+	} else {
+		cfg.check(l.problem)
+	}
 	if len(l.problems) > 0 {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
 		return Config{}, &ConfigError{Problems: l.problems}
@@ -79,8 +85,9 @@ func (l *loader) problem(key, rule string, value any) {
 		return
 	}
 	l.bad[key] = true
-	p := Problem{Key: key, Rule: rule, Source: l.origin[key]}
-	if !l.schema.leaves[key].secret {
+	whole, _, _ := strings.Cut(key, "[") // of which list it is an item
+	p := Problem{Key: key, Rule: rule, Source: l.origin[whole]}
+	if !l.schema.leaves[whole].secret {
 		p.Value = show(value)
 	}
 	l.problems = append(l.problems, p)
@@ -132,10 +139,13 @@ func (l *loader) tree(t map[string]any, prefix string, source func(key string) s
 	}
 }
 
+// serviceLink are the variables that Kubernetes sets in every pod beside a service called cxbridge.
+var serviceLink = regexp.MustCompile(`^CXBRIDGE_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
 func (l *loader) readEnviron(environ, ignore []string) {
 	names := map[string]string{}
 	provider := env.Provider("", env.Opt{Prefix: EnvPrefix, EnvironFunc: func() []string { return environ }, TransformFunc: func(name, value string) (string, any) {
-		if slices.Contains(ignore, name) {
+		if slices.Contains(ignore, name) || serviceLink.MatchString(name) {
 			return "", nil
 		}
 		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, EnvPrefix)), "__", ".")

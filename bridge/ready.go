@@ -21,8 +21,9 @@ type check struct {
 }
 
 const (
-	readyFresh = time.Second     // how long an answer is given again
-	readyLimit = 3 * time.Second // for all checks together
+	readyFresh = time.Second           // how long an answer is given again
+	readyPoll  = 50 * time.Millisecond // between two looks while starting
+	readyLimit = 3 * time.Second       // for all checks together
 	noStore    = "no-store"
 )
 
@@ -35,11 +36,11 @@ type readiness struct {
 	faults []Fault
 }
 
-// prove returns what is wrong; nothing is wrong if the list is empty.
-func (r *readiness) prove(ctx context.Context) []Fault {
+// prove returns what is wrong, as it was at most fresh ago; nothing is wrong if the list is empty.
+func (r *readiness) prove(ctx context.Context, fresh time.Duration) []Fault {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	if !r.at.IsZero() && time.Since(r.at) < readyFresh {
+	if !r.at.IsZero() && time.Since(r.at) < fresh {
 		return r.faults
 	}
 	// Whoever asked may hang up meanwhile; the answer is for all.
@@ -64,7 +65,7 @@ func (r *readiness) prove(ctx context.Context) []Fault {
 // serve answers 200 only if nothing is wrong, else 503. What is wrong is told only to whom detail says.
 func (r *readiness) serve(detail func(*http.Request) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
-		faults := r.prove(req.Context())
+		faults := r.prove(req.Context(), readyFresh)
 		answer := struct {
 			Ready    bool    `json:"ready"`
 			Problems []Fault `json:"problems,omitempty"`

@@ -11,9 +11,10 @@ import (
 // maxSecretFile is the size in bytes of the largest file that a secret is read from.
 const maxSecretFile = 1 << 20
 
-// readTwins reads each secret x whose key x_file names a file, and puts it into x.
-func (l *loader) readTwins(cfg *Config) {
-	fields := reflect.ValueOf(cfg).Elem()
+// checkTwins looks at each secret x whose key x_file names a file: x itself must not be set, and the file must hold something. The file is
+// read by the component that needs the secret, most of them each time that it changes.
+func (l *loader) checkTwins(cfg Config) {
+	fields := reflect.ValueOf(cfg)
 	for _, key := range l.schema.keys {
 		file := l.schema.leaves[key]
 		if file.twin == "" || l.bad[key] || l.bad[file.twin] {
@@ -23,32 +24,26 @@ func (l *loader) readTwins(cfg *Config) {
 		if path == "" {
 			continue
 		}
-		field := fields.FieldByIndex(l.schema.leaves[file.twin].index)
-		if !emptySecret(field.Interface()) {
+		if !emptySecret(fields.FieldByIndex(l.schema.leaves[file.twin].index).Interface()) {
 			l.problem(key, "must not be set together with "+file.twin, path)
 			continue
 		}
-		l.readTwin(key, path, field)
+		if _, err := readSecret(path); err != nil {
+			l.problem(key, err.Error(), path)
+		}
 	}
 }
 
-func (l *loader) readTwin(key, path string, field reflect.Value) {
-	text, err := readSecret(path)
+// secret returns a secret that is set either as it is, or by the file that holds it.
+func secret(value, file string) (string, error) {
+	if file == "" {
+		return value, nil
+	}
+	text, err := readSecret(file)
 	if err != nil {
-		l.problem(key, err.Error(), path)
-		return
+		return "", fmt.Errorf("secret file %s: %w", file, err)
 	}
-	if field.Kind() == reflect.String {
-		field.SetString(text)
-		return
-	}
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	field.Set(reflect.ValueOf(lines))
+	return text, nil
 }
 
 // readSecret returns the text of a file without the white space around it. No error tells anything of what is inside.

@@ -51,13 +51,13 @@ func TestReadyIsProvenAtMostOnceASecond(t *testing.T) {
 		var proofs atomic.Int32
 		r := &readiness{checks: []check{{"bus", func(context.Context) error { proofs.Add(1); return nil }}}}
 		for range 100 {
-			r.prove(t.Context())
+			r.prove(t.Context(), readyFresh)
 		}
 		if n := proofs.Load(); n != 1 {
 			t.Errorf("%d proofs within no time", n)
 		}
 		r.at = r.at.Add(-readyFresh)
-		r.prove(t.Context())
+		r.prove(t.Context(), readyFresh)
 		if n := proofs.Load(); n != 2 {
 			t.Errorf("%d proofs after a second; want 2", n)
 		}
@@ -67,7 +67,7 @@ func TestReadyIsProvenAtMostOnceASecond(t *testing.T) {
 func TestReadyDoesNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &readiness{checks: []check{{"bus", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}
-		if faults := r.prove(t.Context()); len(faults) != 1 {
+		if faults := r.prove(t.Context(), readyFresh); len(faults) != 1 {
 			t.Errorf("faults = %v", faults)
 		}
 	})
