@@ -211,7 +211,8 @@ func (t *Tenant) botFailed(id int64) {
 }
 
 func (t *Tenant) emitWidget(l *contactInbox) {
-	stand := &conversation{link: l} // names the inbox, for its bot
+	// It stands for the conversation that is about to begin, so that its deliveries are in order with that one's.
+	stand := &conversation{id: t.lastDisplayID + 1, link: l}
 	t.emit("webwidget_triggered", stand, nil, func() any {
 		return widgetEvent{
 			Event: "webwidget_triggered", ID: t.number(l.id), Contact: t.contactObject(l.contact),

@@ -16,6 +16,7 @@ import (
 // runs on. Pages of other origins cannot change anything by it.
 func (s *Sim) inspector() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /_sim/", page())
 	mux.HandleFunc("GET /_sim/journal", s.showJournal)
 	mux.HandleFunc("GET /_sim/deliveries", s.showDeliveries)
 	mux.HandleFunc("GET /_sim/state", s.showState)

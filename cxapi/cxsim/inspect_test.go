@@ -83,3 +83,44 @@ func TestOtherPagesCannotActInTheSimulator(t *testing.T) {
 		t.Errorf("%d", response.StatusCode)
 	}
 }
+
+func TestTheAgentsPage(t *testing.T) {
+	s := start(t, Options{})
+	for path, says := range map[string]string{"": "<title>Agent", "agent.js": "use strict", "agent.css": "color-scheme"} {
+		a := at(t, s, "GET", path, "")
+		if a.status != 200 || !strings.Contains(a.body, says) || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+	}
+	if strings.Contains(at(t, s, "GET", "agent.js", "").body, "innerHTML") {
+		t.Error("the page builds HTML out of text")
+	}
+}
+
+func TestSmallThings(t *testing.T) {
+	s := start(t, Options{})
+	if s.Domain() != DefaultTenant || s.In("x") != nil {
+		t.Error(s.Domain())
+	}
+	for _, p := range Profiles() {
+		if got, err := ParseProfile(string(p)); err != nil || got != p {
+			t.Error(got, err)
+		}
+	}
+	if _, err := ParseProfile("v1"); err == nil {
+		t.Error("an unknown profile is taken")
+	}
+	hook := receive(t, nil)
+	s.Subscribe(hook.URL)
+	s.Unsubscribe(hook.URL)
+	conversationByAPI(t, s)
+	idle(t, s)
+	if len(hook.all()) != 0 {
+		t.Error("somebody who unsubscribed was told")
+	}
+	call(t, s, "messages/", `{`+tenantMember+`,"conversation_id":1,"content":"x"}`)
+	j := s.Journal()
+	if len(j.Calls(OpSendMessage)) != 1 || len(j.Calls(OpFinish)) != 0 || len(j.Conversation(1)) != 1 || len(j.Conversation(2)) != 0 {
+		t.Errorf("%+v", j)
+	}
+}
