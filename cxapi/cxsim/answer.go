@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -66,11 +67,9 @@ func (r reply) encode(envelope Envelope) ([]byte, error) {
 
 // before tells whether the call is kept from being carried out.
 func (v verdict) before() bool {
-	switch v.Effect {
-	case EffectStatus, EffectUnauthorized, EffectCloseBefore, EffectResetBefore, EffectHangBefore:
-		return true
-	}
-	return false
+	return slices.Contains([]Effect{
+		EffectStatus, EffectUnauthorized, EffectCloseBefore, EffectResetBefore, EffectHangBefore,
+	}, v.Effect)
 }
 
 // shown is the status that the client will see of a true one; zero for none at all.

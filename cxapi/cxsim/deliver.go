@@ -2,6 +2,7 @@ package cxsim
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -204,8 +205,10 @@ func (o *dispatcher) settle(l *lane, d *delivery, how outcome) {
 		o.offer(l)
 	default:
 		l.queue[0] = nil
-		l.queue = append(l.held, l.queue[1:]...)
-		l.held = nil
+		l.queue = l.queue[1:]
+		if len(l.held) > 0 {
+			l.queue, l.held = slices.Concat(l.held, l.queue), nil
+		}
 		o.waiting--
 		d.batch.done()
 		l.busy = false

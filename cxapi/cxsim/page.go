@@ -8,6 +8,10 @@ import (
 //go:embed static
 var static embed.FS
 
+// policy lets the page load and ask for what is of the simulator, and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; " +
+	"form-action 'none'; frame-ancestors 'none'"
+
 // page serves the human agent's side as a web page, at /_sim/.
 func page() http.HandlerFunc {
 	files := map[string]struct{ name, kind string }{
@@ -22,7 +26,7 @@ func page() http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", file.kind)
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		http.ServeFileFS(w, r, static, "static/"+file.name)
 	}

@@ -32,8 +32,11 @@ func (s *Sim) send(d *delivery) outcome {
 		return outcome{hold: true}
 	}
 	body, err := d.body()
-	if err != nil || d.verdict.Effect == EffectDrop {
-		s.logAttempt(d, 0, attempt{err: errors.Join(err, dropped(err))})
+	if err == nil && d.verdict.Effect == EffectDrop {
+		err = errors.New("dropped")
+	}
+	if err != nil {
+		s.logAttempt(d, 0, attempt{err: err})
 		return outcome{}
 	}
 	copies := 0
@@ -46,13 +49,6 @@ func (s *Sim) send(d *delivery) outcome {
 		s.post(d, body, n)
 	}
 	return s.afterwards(d, first)
-}
-
-func dropped(err error) error {
-	if err != nil {
-		return nil
-	}
-	return errors.New("dropped")
 }
 
 // afterwards decides what follows an attempt, which depends on the version of the platform.

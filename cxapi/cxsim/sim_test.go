@@ -39,9 +39,8 @@ type reception struct {
 	URL    string
 	answer func(*http.Request) int
 
-	mu   sync.Mutex
-	got  []received
-	fail map[string]int
+	mu  sync.Mutex
+	got []received
 }
 
 type received struct {
