@@ -1,0 +1,110 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+)
+
+// event is what a body tells about itself. Its strings point into the body.
+type event struct {
+	name           string
+	messageID      string // of message events
+	objectID       string // of the message, the conversation, or whatever the event is about
+	conversationID string
+	inboxID        string
+	messageType    string // incoming, outgoing, template, activity, or whatever else the vendor says; of message events, as the rest
+	private        string // true, false, or empty if the body does not say
+	senderType     string
+	content        string
+}
+
+// Reasons why a body is malformed.
+var (
+	errNotJSON   = errors.New("the body is not JSON")
+	errNotObject = errors.New("the body is not a JSON object")
+	errNoName    = errors.New("the body names no event")
+)
+
+// maxIDLength is the length in bytes of the longest id; a longer one counts as none.
+const maxIDLength = 256
+
+// isMessage reports whether the event is about a message.
+func (e *event) isMessage() bool { return strings.HasPrefix(e.name, "message_") }
+
+func (e *event) isConversation() bool { return strings.HasPrefix(e.name, "conversation_") }
+
+// identify reads from a body what it is. The body must not change as long as the event is in use.
+func (p *paths) identify(body []byte) (event, error) {
+	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	switch {
+	case !validJSON(body):
+		return event{}, errNotJSON
+	case trimmed[0] != '{':
+		return event{}, errNotObject
+	}
+	var values found
+	// gjson works on strings; this one shares the memory of the body, which nobody writes to anymore.
+	p.find(gjson.Result{Type: gjson.JSON, Raw: unsafe.String(unsafe.SliceData(body), len(body))}, &values)
+	name := p.of(fieldEvent, &values)
+	if name.kind != textValue {
+		return event{}, errNoName
+	}
+	e := event{name: name.text, inboxID: p.id(fieldInboxID, &values), conversationID: p.id(fieldConversationID, &values)}
+	if e.isMessage() {
+		p.message(&e, &values)
+		return e, nil
+	}
+	e.objectID = p.id(fieldObjectID, &values)
+	switch {
+	case e.isConversation() && e.conversationID == "":
+		e.conversationID = e.objectID
+	case e.objectID == "":
+		e.objectID = e.conversationID
+	}
+	return e, nil
+}
+
+func (p *paths) message(e *event, values *found) {
+	e.messageID = p.id(fieldMessageID, values)
+	e.objectID = e.messageID
+	e.messageType = messageType(p.of(fieldMessageType, values).text)
+	e.senderType = p.of(fieldSenderType, values).text
+	switch v := p.of(fieldPrivate, values).text; v {
+	case "true", "false":
+		e.private = v
+	}
+	if v := p.of(fieldContent, values); v.kind == textValue {
+		e.content = v.text
+	}
+}
+
+// id returns a field that is an id: a number or a string without control or broken characters.
+func (p *paths) id(f field, values *found) string {
+	v := p.of(f, values)
+	if v.kind != numberValue && v.kind != textValue || len(v.text) > maxIDLength {
+		return ""
+	}
+	for _, r := range v.text {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return ""
+		}
+	}
+	return v.text
+}
+
+// suspicious is the number of brackets above which a body is checked by encoding/json, which limits the depth to 10,000 and does not
+// recurse, instead of by gjson, which is several times faster but recurses for each level.
+const suspicious = 2000
+
+func validJSON(body []byte) bool {
+	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > suspicious {
+		return json.Valid(body)
+	}
+	return gjson.ValidBytes(body)
+}
