@@ -41,6 +41,7 @@ type Sim struct {
 	url      string
 	server   *http.Server
 	serving  sync.WaitGroup // listeners
+	conns    sync.WaitGroup // connections of the listeners
 	handlers sync.WaitGroup // requests
 }
 
@@ -90,7 +91,7 @@ func (s *Sim) Start(addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("start the simulator: %w", err)
 	}
-	s.server = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: time.Minute}
+	s.server = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: time.Minute, ConnState: s.count}
 	s.url = "http://" + listener.Addr().String() + Root
 	server := s.server
 	s.serving.Go(func() {
@@ -134,11 +135,25 @@ func (s *Sim) Stop() {
 	server := s.server
 	s.server = nil
 	s.mu.Unlock()
-	if server != nil {
-		// What Close reports is of the listener that is being thrown away.
-		_ = server.Close()
+	if server == nil {
+		return
 	}
+	// What Close reports is of the listener that is being thrown away. The second one is for a connection that was
+	// accepted while the first was at work.
+	_ = server.Close()
 	s.serving.Wait()
+	_ = server.Close()
+	s.conns.Wait()
+}
+
+// count keeps the number of connections, so that Stop can wait for their ends.
+func (s *Sim) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Done()
+	}
 }
 
 // Close ends everything: listeners, requests, deliveries. It returns when no goroutine of the simulator is left.

@@ -3,9 +3,11 @@ package cxsim
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +16,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that were left behind. Those of closed connections may need a while to end on a slow
+// machine.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	left := goleak.Find()
+	for began := time.Now(); left != nil && time.Since(began) < time.Minute; {
+		left = goleak.Find()
+	}
+	if left != nil {
+		fmt.Fprintln(os.Stderr, left)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
 
 // start makes a simulator that serves, and ends it with the test.
 func start(t *testing.T, opt Options) *Sim {
