@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/cxbridge/cxbridge/bridge/broker/embedded"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -39,7 +38,7 @@ type Broker struct {
 	settings subjects.StreamSettings
 	log      *slog.Logger
 	state    *state
-	embedded *embedded.Server // nil in external mode
+	host     *host // nil in external mode
 	conn     *nats.Conn
 	js       jetstream.JetStream
 
@@ -96,18 +95,12 @@ func (b *Broker) open(ctx context.Context, c Config, o Options) error {
 }
 
 func (b *Broker) openEmbedded(ctx context.Context, c Config, maxPayload int32, options []nats.Option) error {
-	so, err := serverOptions(c, maxPayload)
+	var err error
+	b.host, err = startHost(ctx, c, maxPayload, b.log)
 	if err != nil {
 		return err
 	}
-	if err := probe(ctx, so); err != nil {
-		return err
-	}
-	b.embedded, err = embedded.Start(ctx, so, b.log)
-	if err != nil {
-		return fmt.Errorf("nats.embedded: %w", err)
-	}
-	b.conn, err = connectInProcess(b.embedded, c.Embedded.ConfigFile, options)
+	b.conn, err = connectInProcess(b.host, c.Embedded.ConfigFile, options)
 	return err
 }
 
@@ -119,10 +112,10 @@ func (b *Broker) JetStream() jetstream.JetStream { return b.js }
 
 // Server is the embedded server, for its figures; nil in external mode and after Close.
 func (b *Broker) Server() *server.Server {
-	if b.embedded == nil {
+	if b.host == nil {
 		return nil
 	}
-	return b.embedded.NATS()
+	return b.host.nats()
 }
 
 // ClientURL is where clients can connect: the address of the embedded server, empty if it does not listen, or the external
@@ -152,8 +145,8 @@ func (b *Broker) Close(ctx context.Context) error {
 	if b.conn != nil {
 		b.conn.Close()
 	}
-	if b.embedded != nil {
-		return errors.Join(flushed, b.embedded.Stop(ctx))
+	if b.host != nil {
+		return errors.Join(flushed, b.host.stop(ctx))
 	}
 	return flushed
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,9 +18,9 @@ func (b *Broker) Healthy(ctx context.Context) error {
 	if !b.conn.IsConnected() {
 		return fmt.Errorf("nats is not connected: %w", cause(b.conn))
 	}
-	if running := b.Server(); running != nil {
-		if status := running.Healthz(&server.HealthzOptions{}); status.Error != "" {
-			return fmt.Errorf("embedded nats-server: %s", status.Error)
+	if b.host != nil {
+		if err := failure(b.host.nats()); err != nil {
+			return err
 		}
 	}
 	for _, name := range b.streamNames() {

@@ -16,8 +16,6 @@ import (
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
-func TestMain(m *testing.M) { natstest.VerifyNoLeaks(m) }
-
 func names(t *testing.T) subjects.Names {
 	t.Helper()
 	n, err := subjects.New("cx")

@@ -59,9 +59,14 @@ func cause(conn *nats.Conn) error {
 }
 
 func (s *state) connected(conn *nats.Conn) {
-	if s.change(true) {
-		s.log.Info("connected to nats", "server", conn.ConnectedServerName(), "url", conn.ConnectedUrlRedacted())
+	if !s.change(true) {
+		return
 	}
+	where := conn.ConnectedUrlRedacted()
+	if conn.Opts.InProcessServer != nil {
+		where = "in this process"
+	}
+	s.log.Info("connected to nats", "server", conn.ConnectedServerName(), "url", where)
 }
 
 func (s *state) disconnected(conn *nats.Conn, err error) {

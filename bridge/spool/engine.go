@@ -22,6 +22,9 @@ const (
 	duplicates = 2 * time.Minute
 )
 
+// lookAfter is how long an answer may take before the server's files are looked at.
+const lookAfter = 250 * time.Millisecond
+
 // errGone tells that a message was removed before.
 var errGone = errors.New("message is gone")
 
@@ -83,7 +86,12 @@ const (
 func (e *engine) put(ctx context.Context, msg *nats.Msg) (fate, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	ctx, done := e.watch(ctx)
+	defer done()
 	ack, err := e.js.PublishMsg(ctx, wrap(msg), jetstream.WithRetryAttempts(0))
+	if failed := context.Cause(ctx); err != nil && failed != nil {
+		err = failed
+	}
 	var api *jetstream.APIError
 	switch {
 	case err == nil && ack.Duplicate:
@@ -125,6 +133,27 @@ func (e *engine) stats(ctx context.Context) (Stats, error) {
 		return Stats{}, err
 	}
 	return Stats{Messages: info.State.Msgs, Bytes: info.State.Bytes, Oldest: info.State.FirstTime}, nil
+}
+
+// watch returns a context that ends when the server's files fail: a server that cannot write does not answer at all.
+func (e *engine) watch(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var look func()
+	look = func() {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := e.failure(); err != nil {
+			cancel(err)
+			return
+		}
+		time.AfterFunc(lookAfter, look)
+	}
+	first := time.AfterFunc(lookAfter, look)
+	return ctx, func() {
+		first.Stop()
+		cancel(nil)
+	}
 }
 
 // failure returns what the server says of its files, nil if they are well. After a failed write the server takes nothing more

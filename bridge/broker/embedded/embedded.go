@@ -39,7 +39,11 @@ func Start(ctx context.Context, options *server.Options, log *slog.Logger) (*Ser
 		return nil, fmt.Errorf("store directory %s: %w", options.StoreDir, err)
 	}
 	s := &Server{lock: held, log: log}
-	if err := s.start(ctx, options); err != nil {
+	err = Writable(options.StoreDir)
+	if err == nil {
+		err = s.start(ctx, options)
+	}
+	if err != nil {
 		return nil, errors.Join(err, held.release())
 	}
 	return s, nil
