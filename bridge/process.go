@@ -264,7 +264,7 @@ const stopRoom = 15 * time.Second
 // stop stops the stages one after the other and undoes everything.
 func (p *process) stop() error {
 	p.stopping.Store(true)
-	p.log.Info("stopping", "grace", p.cfg.Grace)
+	p.log.Info("stopping", "grace", p.cfg.Grace.String())
 	limit, cancel := context.WithTimeout(context.Background(), p.cfg.Grace+stopRoom)
 	defer cancel()
 	var errs []error
