@@ -151,7 +151,7 @@ func (e *Epoch) put(ctx context.Context, p *part, subject string, record any) (u
 		if err == nil && !again {
 			return seq, nil
 		}
-		if err != nil && (try >= tries || !passes(ctx, err)) {
+		if err != nil && (try >= e.ledger.tries || !passes(ctx, err)) {
 			return 0, err
 		}
 		if err := wait.wait(ctx); err != nil {

@@ -15,7 +15,7 @@ func TestAZombieCanNeitherClaimNorSettleNorRelease(t *testing.T) {
 	l, server := testLedger(t)
 	zombie := begin(t, l, 5)
 	claimed := mustClaim(t, zombie, claimOf("a", "one"))
-	begin(t, New(server.JetStream(t), l.names, l.log), 6)
+	begin(t, patient(t, server.JetStream(t)), 6)
 	for i := range 2 * parts {
 		c := claimOf(fmt.Sprint("b", i), "one")
 		c.Key = fmt.Sprint("conversation/", i)
@@ -55,12 +55,12 @@ func TestALowerEpochCannotBegin(t *testing.T) {
 }
 
 func TestTheHighestOfManyEpochsThatBeginAtOnceStays(t *testing.T) {
-	l, server := testLedger(t)
+	_, server := testLedger(t)
 	const most = 8
 	epochs := make([]*Epoch, most+1)
 	var group sync.WaitGroup
 	for n := 1; n <= most; n++ {
-		own := New(server.JetStream(t), l.names, l.log)
+		own := patient(t, server.JetStream(t))
 		group.Go(func() {
 			e, err := own.Begin(t.Context(), uint64(n))
 			if err != nil && !errors.Is(err, ErrFenced) {
@@ -131,8 +131,8 @@ func TestEpochRecordsDoNotExpire(t *testing.T) {
 func TestReplicated(t *testing.T) {
 	cluster := natstest.StartCluster(t, 3)
 	natstest.CreateStream(t, cluster.JetStream(t), streamConfig(t, 3))
-	former := New(cluster.JetStream(t), testNames(t), discard())
-	l := New(cluster.JetStream(t), testNames(t), discard())
+	former := patient(t, cluster.JetStream(t))
+	l := patient(t, cluster.JetStream(t))
 	zombie := begin(t, former, 1)
 	e := begin(t, l, 2)
 	const claimants, commands = 8, 10
@@ -190,4 +190,42 @@ func onlyClaimed(err error) error {
 		return nil
 	}
 	return fmt.Errorf("not claimed before: %w", err)
+}
+
+// TestWhatAPredecessorClaimedIsKnownToItsSuccessor lets one claim as fast as it can while the other one begins and claims the same.
+func TestWhatAPredecessorClaimedIsKnownToItsSuccessor(t *testing.T) {
+	l, server := testLedger(t)
+	former := begin(t, l, 1)
+	const commands = 1000
+	byFormer, bySuccessor, started := make([]bool, commands), make([]bool, commands), make(chan struct{})
+	claim := func(e *Epoch, i int, nonce string) bool {
+		c := claimOf(fmt.Sprint("c", i), nonce)
+		c.Key = fmt.Sprint("conversation/", i)
+		_, err := e.Claim(t.Context(), c)
+		if err != nil && !errors.Is(err, ErrFenced) && onlyClaimed(err) != nil {
+			t.Errorf("claim by the %s: %v", nonce, err)
+		}
+		return err == nil
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for i := range commands {
+			if i == commands/10 {
+				close(started)
+			}
+			byFormer[i] = claim(former, i, "former")
+		}
+	})
+	<-started
+	e := begin(t, patient(t, server.JetStream(t)), 2)
+	for i := range commands {
+		bySuccessor[i] = claim(e, i, "successor")
+	}
+	group.Wait()
+	for i := range commands {
+		found := mustFind(t, l, fmt.Sprint("c", i))
+		if byFormer[i] == bySuccessor[i] || found.Claim == nil || (found.Claim.Nonce == "former") != byFormer[i] {
+			t.Errorf("command %d: claimed by the former %v, by the successor %v, found %+v", i, byFormer[i], bySuccessor[i], found.Claim)
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 // following runs a follower of the same stream, as another bridge does, until the test ends.
 func following(t *testing.T, server *natstest.Server) *Ledger {
 	t.Helper()
-	l := New(server.JetStream(t), testNames(t), discard())
+	l := patient(t, server.JetStream(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Follow(ctx) }()
@@ -67,7 +67,7 @@ func TestFollowWaitsForTheStream(t *testing.T) {
 	other := following(t, server)
 	js := server.JetStream(t)
 	natstest.CreateStream(t, js, streamConfig(t, 1))
-	l := New(js, testNames(t), discard())
+	l := patient(t, js)
 	mustSettle(t, begin(t, l, 1), outcomeOf("a", "100"))
 	echoIs(t, other, "100", "a")
 }

@@ -78,11 +78,12 @@ type Ledger struct {
 	log    *slog.Logger
 	recent *recent
 	made   *made
+	tries  int
 }
 
 // New returns the ledger in the stream that names tell. It does no input or output.
 func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger {
-	l := &Ledger{js: js, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now)}
+	l := &Ledger{js: js, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries}
 	l.made = newMade(l)
 	return l
 }

@@ -56,7 +56,15 @@ func testLedger(t *testing.T, change ...func(*jetstream.StreamConfig)) (*Ledger,
 		c(&config)
 	}
 	natstest.CreateStream(t, js, config)
-	return New(js, testNames(t), slog.New(slog.DiscardHandler)), server
+	return patient(t, js), server
+}
+
+// patient returns a ledger that repeats its requests for as long as a test may take.
+func patient(t *testing.T, js jetstream.JetStream) *Ledger {
+	t.Helper()
+	l := New(js, testNames(t), slog.New(slog.DiscardHandler))
+	l.tries = int(natstest.Patience / attemptTime)
+	return l
 }
 
 func testContext(t *testing.T) context.Context {
@@ -176,7 +184,7 @@ func TestOneOfManyClaimantsWins(t *testing.T) {
 	winners := map[string]int{}
 	var group sync.WaitGroup
 	for n := range claimants {
-		other := &Epoch{ledger: New(server.JetStream(t), l.names, l.log), number: 1, held: map[string]struct{}{}}
+		other := &Epoch{ledger: patient(t, server.JetStream(t)), number: 1, held: map[string]struct{}{}}
 		for i := range e.parts {
 			other.parts[i].subject, other.parts[i].turn = e.parts[i].subject, make(chan struct{}, 1)
 			other.parts[i].turn <- struct{}{}
@@ -289,7 +297,7 @@ func TestACommandThatWasGivenUpBetweenTwoCallsCannotBeClaimed(t *testing.T) {
 func TestASuccessorSettlesAnOpenClaim(t *testing.T) {
 	l, server := testLedger(t)
 	mustClaim(t, begin(t, l, 3), claimOf("a", "one"))
-	successor := New(server.JetStream(t), l.names, l.log)
+	successor := patient(t, server.JetStream(t))
 	e := begin(t, successor, 4)
 	_, err := e.Claim(testContext(t), claimOf("a", "two"))
 	former := wantClaimed(t, err, "one")
@@ -418,6 +426,7 @@ func TestWithoutAnAnswerTheCallerIsTold(t *testing.T) {
 	l, server := testLedger(t)
 	e := begin(t, l, 1)
 	server.Stop()
+	l.tries = 2
 	_, err := e.Claim(testContext(t), claimOf("a", "one"))
 	var claimed *ClaimedError
 	if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, ErrFull) || errors.As(err, &claimed) {

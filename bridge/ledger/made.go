@@ -125,7 +125,7 @@ func (l *Ledger) readTo(ctx context.Context, consumer jetstream.Consumer, last u
 		if meta.Sequence.Consumer != delivered {
 			return fmt.Errorf("delivery %d of outcomes instead of %d", meta.Sequence.Consumer, delivered)
 		}
-		record, err := read[outcomeRecord](message.Subject(), message.Data())
+		record, err := read[makerRecord](message.Subject(), message.Data())
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (w *window) serves(since time.Time) bool {
 	return len(w.commands) <= windowMost || since.Before(w.from.Add(2*windowLead))
 }
 
-func (w *window) add(record outcomeRecord, meta *jetstream.MsgMetadata) {
+func (w *window) add(record makerRecord, meta *jetstream.MsgMetadata) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if record.MessageID != "" {

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 )
-
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func longAgo() time.Time { return time.Now().Add(-time.Hour) }
 
@@ -151,18 +148,18 @@ func TestAnOutcomeThatCannotBeReadFailsTheSearch(t *testing.T) {
 	if _, err := l.js.Publish(testContext(t), l.doneSubject("a"), []byte(`{"v":2}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.MadeByAnother(testContext(t), longAgo(), "x"); err == nil || !strings.Contains(err.Error(), "newer bridge") {
+	if _, err := l.MadeByAnother(testContext(t), longAgo(), "x"); err == nil || !strings.Contains(err.Error(), "another version") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestRecordsThroughTheAPIPrefixOfADomain(t *testing.T) {
-	l, server := testLedger(t)
+	_, server := testLedger(t)
 	js, err := jetstream.NewWithAPIPrefix(server.Conn(t), "$JS.API.", jetstream.WithDefaultTimeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prefixed := New(js, l.names, l.log)
+	prefixed := patient(t, js)
 	mustClaim(t, begin(t, prefixed, 1), claimOf("a", "one"))
 	if found := mustFind(t, prefixed, "a"); found.Claim == nil {
 		t.Error("nothing was found")

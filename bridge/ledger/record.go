@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,20 +74,30 @@ func (r *outcomeRecord) outcome(seq uint64, at time.Time) *Outcome {
 	}
 }
 
+// makerRecord is the part of an outcome that tells which message a command made.
+type makerRecord struct {
+	Version   int    `json:"v"`
+	MessageID string `json:"message_id"`
+	Result    struct {
+		CommandID string `json:"command_id"`
+	} `json:"result"`
+}
+
+func (r claimRecord) version() int   { return r.Version }
+func (r outcomeRecord) version() int { return r.Version }
+func (r epochRecord) version() int   { return r.Version }
+func (r makerRecord) version() int   { return r.Version }
+
 // read decodes a record of the ledger and refuses one of a later version, whose meaning may have changed.
-func read[T claimRecord | outcomeRecord | epochRecord](subject string, body []byte) (T, error) {
-	var version struct {
-		V int `json:"v"`
-	}
+func read[T interface{ version() int }](subject string, body []byte) (T, error) {
 	var record T
-	if err := json.Unmarshal(body, &version); err != nil {
-		return record, fmt.Errorf("ledger record %s: %w", subject, err)
-	}
-	if version.V != recordVersion {
-		return record, fmt.Errorf("ledger record %s has version %d, and this bridge knows %d: a newer bridge wrote it", subject, version.V, recordVersion)
-	}
 	if err := json.Unmarshal(body, &record); err != nil {
-		return record, fmt.Errorf("ledger record %s: %w", subject, err)
+		return record, fmt.Errorf("%w %s: %w", errUnreadable, subject, err)
+	}
+	if v := record.version(); v != recordVersion {
+		return record, fmt.Errorf("%w %s: it has version %d instead of %d, so another version of the bridge wrote it", errUnreadable, subject, v, recordVersion)
 	}
 	return record, nil
 }
+
+var errUnreadable = errors.New("cannot read ledger record")

@@ -12,8 +12,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// attemptTime bounds one request to the server; whoever waits longer asks again.
-const attemptTime = 5 * time.Second
+// attemptTime bounds one request to the server; whoever waits longer asks again. After so many tries the caller is told of the failure.
+const (
+	attemptTime = 2 * time.Second
+	tries       = 4
+)
 
 // codeStoreFailed is the server's answer to a publish that breaks a limit of the stream.
 const codeStoreFailed jetstream.ErrorCode = 10077
@@ -109,7 +112,7 @@ func (l *Ledger) patiently(ctx context.Context, request func() error) error {
 	var wait pause
 	for try := 1; ; try++ {
 		err := request()
-		if err == nil || try == tries || !passes(ctx, err) {
+		if err == nil || try >= l.tries || !passes(ctx, err) {
 			return err
 		}
 		if err := wait.wait(ctx); err != nil {
@@ -129,12 +132,9 @@ func (l *Ledger) api(subject string) string {
 	return jetstream.DefaultAPIPrefix + subject
 }
 
-// tries is how often a request is sent before its failure is told to the caller.
-const tries = 4
-
 // passes reports whether a failure may pass by itself: the server or the stream's leader is away, or did not answer in time.
 func passes(ctx context.Context, err error) bool {
-	for _, lasting := range []error{ErrFenced, ErrFull, nats.ErrConnectionClosed, nats.ErrMaxPayload} {
+	for _, lasting := range []error{ErrFenced, ErrFull, errUnreadable, nats.ErrConnectionClosed, nats.ErrMaxPayload} {
 		if errors.Is(err, lasting) {
 			return false
 		}
@@ -147,8 +147,7 @@ func passes(ctx context.Context, err error) bool {
 	if errors.As(err, &api) {
 		return api.Code >= 500
 	}
-	var syntax *json.SyntaxError
-	return !errors.As(err, &syntax)
+	return true
 }
 
 func hasCode(err error, codes ...jetstream.ErrorCode) bool {
