@@ -19,10 +19,13 @@ const (
 )
 
 const (
-	slowDownEvery = time.Second // not more often, as many calls under way meet the same limit
-	slowestRate   = 1.0         // calls a second, unless configured lower
-	lookAgain     = time.Minute // for a job that is going to be woken
-	breakerLook   = 200 * time.Millisecond
+	stretch  = time.Second // in which calls are counted to adapt the rate
+	decisive = 10          // calls, half of them refused, are enough to adapt it at once
+	slowest  = 1.0         // calls a second, unless configured lower
+	rise     = 1.1
+
+	lookAgain   = time.Minute // for a job that is going to be woken
+	breakerLook = 200 * time.Millisecond
 )
 
 var (
@@ -37,21 +40,20 @@ type gate struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	changed func() // told when pulling may go on
 
-	mu       sync.Mutex
-	paused   bool
-	hold     time.Time // no call before
-	limiter  *rate.Limiter
-	most     rate.Limit // as configured
-	ceiling  rate.Limit // while slowed down: where the limit ends to rise
-	adjusted time.Time
-	window   time.Time // the second in which calls are counted, for a rate that is not limited
-	calls    int
-	measured float64
-	failing  map[string]struct{} // lanes that failed since the last success
-	queue    []*permit
-	granted  map[*permit]struct{}
-	timer    *time.Timer
-	wake     func(key string)
+	mu      sync.Mutex
+	paused  bool
+	hold    time.Time // no call before
+	limiter *rate.Limiter
+	most    rate.Limit // as configured
+	ceiling rate.Limit // the highest rate at which the API refused calls
+	window  time.Time  // when the first of the calls was that are counted
+	calls   int
+	limited int                 // of them, refused because of their rate
+	failing map[string]struct{} // lanes that failed since the last success
+	queue   []*permit
+	granted map[*permit]struct{}
+	timer   *time.Timer
+	wake    func(key string)
 }
 
 // permit is a job's place in the queue, and then its right to make one call.
@@ -161,8 +163,9 @@ func (g *gate) made(p *permit, f Failure, retryAfter time.Duration) (probe bool)
 		g.hold = now.Add(retryAfter)
 	}
 	if f == FailureRateLimited {
-		g.slowDown(now)
+		g.limited = min(g.limited+1, g.calls)
 	}
+	g.adapt(now)
 	g.pump(nil)
 	return probe
 }
@@ -202,7 +205,7 @@ func (g *gate) pass(now time.Time) (report func(error), wait time.Duration) {
 	if g.breaker.State() == gobreaker.StateOpen {
 		return nil, breakerLook
 	}
-	g.recover(now)
+	g.adapt(now)
 	turn := g.limiter.ReserveN(now, 1)
 	if wait := turn.DelayFrom(now); wait > 0 {
 		turn.CancelAt(now)
@@ -235,42 +238,35 @@ func (g *gate) look() {
 	g.pump(nil)
 }
 
-// count measures the rate of calls.
+// adapt ends a stretch of about a second, in which calls were counted, and sets the rate: a tenth above what the API accepted if it refused
+// calls because of their rate, and otherwise a tenth above what it was. The caller holds mu.
+func (g *gate) adapt(now time.Time) {
+	took := now.Sub(g.window)
+	tooMany := g.calls >= decisive && 2*g.limited >= g.calls
+	if g.calls == 0 || took < stretch && !tooMany {
+		return
+	}
+	limit := g.limiter.Limit()
+	if g.limited > 0 {
+		accepted := float64(g.calls-g.limited) / max(took, stretch/10).Seconds()
+		limit = min(limit, max(rate.Limit(accepted*rise), min(slowest, g.most)))
+		g.ceiling = max(g.ceiling, rate.Limit(float64(g.calls)/max(took, stretch/10).Seconds()))
+	} else if limit *= rise; limit > 2*g.ceiling {
+		limit, g.ceiling = g.most, 0 // far above what was too much once
+	}
+	if limit = min(limit, g.most); limit != g.limiter.Limit() {
+		g.log.Debug("rate adapted", "per_second", float64(limit))
+		g.limiter.SetLimitAt(now, limit)
+	}
+	g.calls, g.limited = 0, 0
+}
+
+// count counts a call. The caller holds mu.
 func (g *gate) count(now time.Time) {
-	if now.Sub(g.window) >= time.Second {
-		g.measured, g.window, g.calls = float64(g.calls), now, 0
+	if g.calls == 0 {
+		g.window = now
 	}
 	g.calls++
-}
-
-// slowDown halves the rate. The caller holds mu.
-func (g *gate) slowDown(now time.Time) {
-	if now.Sub(g.adjusted) < slowDownEvery {
-		return
-	}
-	limit := g.limiter.Limit()
-	if limit == rate.Inf {
-		limit = rate.Limit(max(g.measured, float64(g.calls)))
-	}
-	g.ceiling = max(limit, g.ceiling)
-	limit = max(limit/2, min(slowestRate, g.most))
-	g.adjusted = now
-	g.limiter.SetLimitAt(now, limit)
-	g.log.Warn("the API limits the rate, slowing down", "per_second", float64(limit))
-}
-
-// recover lets the rate rise again, by a tenth each second. The caller holds mu.
-func (g *gate) recover(now time.Time) {
-	limit := g.limiter.Limit()
-	if limit >= g.most || now.Sub(g.adjusted) < slowDownEvery {
-		return
-	}
-	limit *= 1.1
-	if limit >= min(2*g.ceiling, g.most) {
-		limit, g.ceiling = g.most, 0
-	}
-	g.adjusted = now
-	g.limiter.SetLimitAt(now, limit)
 }
 
 // pause stops calls, or lets them go on.

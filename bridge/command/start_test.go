@@ -1,0 +1,104 @@
+package command
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+const startAnn = `{"inbox_id":5,"contact":{"name":"Ann","email":"ann@example.test"}}`
+
+func deedsOf(p *platform, op Operation) (n int) {
+	for _, d := range p.done() {
+		if d.op == op {
+			n++
+		}
+	}
+	return n
+}
+
+func TestARetriedStartCreatesTheContactOnce(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, try int) behaviour {
+		if op == CreateConversation && try < 3 {
+			return behaviour{refuse: errUnavailable}
+		}
+		return behaviour{}
+	}
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ConversationStart, "1", startAnn)
+	r := b.result(t, subjects.ConversationStart, "1")
+	if r.Status != subjects.StatusDone || r.ContactID.String() != "9001" || r.ConversationID.String() != "9002" || r.Attempts != 4 {
+		t.Errorf("%+v", r)
+	}
+	b.command(t, subjects.ConversationStart, "2", startAnn)
+	if r := b.result(t, subjects.ConversationStart, "2"); r.Status != subjects.StatusDone || r.ContactID.String() != "9001" || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+	if n := deedsOf(p, CreateContact); n != 1 {
+		t.Errorf("%d contacts", n)
+	}
+}
+
+func TestAStartWithAContactThatExistsAndIsNotKnownIsRefused(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, _ int) behaviour {
+		if op == CreateContact {
+			return behaviour{refuse: errTaken}
+		}
+		return behaviour{}
+	}
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ConversationStart, "1", startAnn)
+	if r := b.result(t, subjects.ConversationStart, "1"); r.Status != subjects.StatusRefused || r.Reason != subjects.ReasonRejected || r.Detail == "" {
+		t.Errorf("%+v", r)
+	}
+	if len(p.done()) != 0 {
+		t.Errorf("%v", p.done())
+	}
+}
+
+func TestALostConversationIsFoundByItsEvent(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, _ int) behaviour {
+		if op == CreateConversation {
+			for i, source := range []string{"bo@example.test", "ann@example.test"} { // somebody else's first
+				id := string(rune('7' + i))
+				b.created(t, id, source)
+			}
+			return behaviour{lose: errLost}
+		}
+		return behaviour{}
+	}
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ConversationStart, "1", startAnn)
+	if r := b.result(t, subjects.ConversationStart, "1"); r.Status != subjects.StatusDone || r.ConversationID.String() != "8" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func (b *bus) created(t *testing.T, id, source string) {
+	body := `{"event":"conversation_created","id":` + id + `,"inbox_id":5,"contact_inbox":{"source_id":"` + source + `","contact_id":1}}`
+	m := &nats.Msg{Subject: b.names.Event(subjects.EventConversationCreated), Data: []byte(body), Header: nats.Header{
+		subjects.HeaderEvent: {subjects.EventConversationCreated}, subjects.HeaderConversationID: {id}, subjects.HeaderInboxID: {"5"},
+	}}
+	if _, err := b.js.PublishMsg(t.Context(), m); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALostContactIsParked(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: errLost} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ContactCreate, "1", `{"inbox_id":5,"name":"Ann","email":"ann@example.test"}`)
+	if r := b.result(t, subjects.ContactCreate, "1"); r.Status != subjects.StatusUnknown || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,0 +1,266 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/cxapi"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// shortEcho is for tests in which no echo ever comes.
+const shortEcho = 20 * time.Millisecond
+
+func TestALostAnswerIsSettledByTheEcho(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: errLost} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.send(t, "1", 42, "hello")
+	r := b.result(t, subjects.MessageSend, "1")
+	if r.Status != subjects.StatusDone || r.MessageID.String() != fmt.Sprint(p.done()[0].id) || !r.MessageID.IsNumber() || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+	if len(p.done()) != 1 || b.letters(t) != 0 {
+		t.Errorf("done %v, %d dead letters", p.done(), b.letters(t))
+	}
+}
+
+func TestALostAnswerWithoutEchoIsUnknownAndParked(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, content string, _ int) behaviour {
+		if content == "lost" {
+			return behaviour{lose: errLost, silent: true}
+		}
+		return behaviour{}
+	}
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.event(t, 1, 43, subjects.Outgoing, "lost") // another conversation
+	b.event(t, 2, 42, subjects.Incoming, "lost") // another direction
+	b.event(t, 3, 42, subjects.Outgoing, "found")
+	b.send(t, "1", 42, "lost")
+	b.send(t, "2", 42, "next")
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusUnknown || r.Reason != subjects.ReasonOutcomeUnknown || !r.MessageID.IsZero() {
+		t.Errorf("%+v", r)
+	}
+	if r := b.result(t, subjects.MessageSend, "2"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if n := b.letters(t); n != 1 || p.attempts(PostMessage, "42", "lost") != 1 {
+		t.Errorf("%d dead letters, %d attempts", n, p.attempts(PostMessage, "42", "lost"))
+	}
+}
+
+// TestTwoEqualTextsAreNeverSettledByOneEcho: the echo may be that of the first, so the second stays unknown.
+func TestTwoEqualTextsAreNeverSettledByOneEcho(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	first := true
+	p.behave = func(Operation, string, string, int) behaviour {
+		defer func() { first = false }()
+		return behaviour{lose: errLost, silent: first}
+	}
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.send(t, "1", 42, "yes")
+	b.send(t, "2", 42, "yes")
+	for _, id := range []string{"1", "2"} {
+		if r := b.result(t, subjects.MessageSend, id); r.Status != subjects.StatusUnknown {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+}
+
+func TestTwoEqualTextsAreSettledByTheirOwnEchoes(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: errLost} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	for n := range 4 {
+		b.send(t, fmt.Sprint(n), 42, "yes")
+	}
+	for n := range 4 {
+		r := b.result(t, subjects.MessageSend, fmt.Sprint(n))
+		if r.Status != subjects.StatusDone || r.MessageID.String() != fmt.Sprint(9001+n) {
+			t.Errorf("%d: %+v", n, r)
+		}
+	}
+}
+
+func TestPickLeavesEventsToEarlierCommands(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	events := []sighting{{seq: 1, at: at.Add(-time.Minute)}, {seq: 2, at: at}, {seq: 3, at: at.Add(time.Minute)}}
+	for _, c := range []struct {
+		earlier int
+		want    uint64
+	}{{0, 2}, {1, 2}, {2, 3}, {3, 0}, {4, 0}} {
+		var got uint64
+		if e := pick(events, c.earlier, at); e != nil {
+			got = e.seq
+		}
+		if got != c.want {
+			t.Errorf("%d earlier: %d instead of %d", c.earlier, got, c.want)
+		}
+	}
+}
+
+func TestOnUnknownResendSendsAgain(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, _ string, try int) behaviour {
+		if try == 1 {
+			return behaviour{lose: errLost, silent: true}
+		}
+		return behaviour{}
+	}
+	cfg := testConfig()
+	cfg.EchoWait, cfg.OnUnknown = shortEcho, Resend
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.send(t, "1", 42, "hello")
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusDone || r.Attempts != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAHandoffWithALostAnswerIsRepeated(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, _ string, try int) behaviour {
+		if try == 1 {
+			return behaviour{lose: errCut}
+		}
+		return behaviour{refuse: &cxapi.Error{Status: 422, Kind: cxapi.KindRejected, Outcome: cxapi.OutcomeNever, Body: "already open"}}
+	}
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ConversationHandoff, "1", `{"conversation_id":42}`)
+	if r := b.result(t, subjects.ConversationHandoff, "1"); r.Status != subjects.StatusDone || r.Attempts != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// crashed begins a command, and ends the term while the API call is under way. The next term is begun by another runner.
+func crashed(t *testing.T, b *bus, p *platform, kind subjects.Kind, body string, cfg Config) {
+	t.Helper()
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: make(chan struct{})} }
+	x := run(t, newRunner(t, b, p, cfg), 1)
+	b.command(t, kind, "1", body)
+	<-p.called
+	x.crash(t)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{} }
+	run(t, newRunner(t, b, p, cfg), 2)
+}
+
+func TestACrashDuringACallIsSettledByTheEcho(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	cfg := testConfig()
+	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg)
+	b.event(t, 777, 42, subjects.Outgoing, "hello") // it had been carried out
+	r := b.result(t, subjects.MessageSend, "1")
+	if r.Status != subjects.StatusDone || r.MessageID.String() != "777" || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+	if len(p.done()) != 0 {
+		t.Errorf("done again: %v", p.done())
+	}
+}
+
+func TestACrashDuringACallIsUnknownWithoutEcho(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho
+	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg)
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusUnknown || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+	b.send(t, "2", 42, "next")
+	if r := b.result(t, subjects.MessageSend, "2"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if n := b.letters(t); n != 1 || len(p.done()) != 1 {
+		t.Errorf("%d dead letters, done %v", n, p.done())
+	}
+}
+
+func TestACrashDuringAHandoffRepeatsIt(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	crashed(t, b, p, subjects.ConversationHandoff, `{"conversation_id":42}`, testConfig())
+	if r := b.result(t, subjects.ConversationHandoff, "1"); r.Status != subjects.StatusDone || r.Attempts != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestATermThatIsLostWritesNothingMore(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold} }
+	cfg := testConfig()
+	x := run(t, newRunner(t, b, p, cfg), 1)
+	b.send(t, "1", 42, "hello")
+	<-p.called
+	close(x.done)
+	close(hold) // the call ends when the term is over
+	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
+		t.Fatal(err)
+	}
+	if n := b.count(t, b.names.ResultsStream()); n != 0 {
+		t.Errorf("%d results", n)
+	}
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{} }
+	run(t, newRunner(t, b, p, cfg), 2)
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusDone || len(p.done()) != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestASoftStopFinishesTheCall(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold} }
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	b.send(t, "1", 42, "hello")
+	b.send(t, "2", 42, "next")
+	<-p.called
+	natstest.Eventually(t, "for the second command to be held", func() bool { return r.Status().Held == 2 })
+	x.stop()
+	close(hold)
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if n := b.count(t, b.names.ResultsStream()); n != 1 || len(p.done()) != 1 {
+		t.Errorf("%d results, done %v", n, p.done())
+	}
+}
+
+func TestAZombieIsFencedByTheLedger(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	cfg := testConfig()
+	old := run(t, newRunner(t, b, p, cfg), 1)
+	run(t, newRunner(t, b, p, cfg), 2)
+	b.send(t, "1", 42, "hello")
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if err := old.wait(t); !errors.Is(err, ErrTermOver) { // its consumer is gone, and a later one is there
+		t.Errorf("%v", err)
+	}
+	if len(p.done()) != 1 {
+		t.Errorf("done %v", p.done())
+	}
+}
