@@ -25,6 +25,7 @@ import (
 type demoOptions struct {
 	natsPort, webhookPort, adminPort, simPort int
 	once, verbose                             bool
+	pace                                      time.Duration // between two lines of the customer, so that people can follow
 }
 
 func demoCommand() *cobra.Command {
@@ -40,6 +41,7 @@ func demoCommand() *cobra.Command {
 	f.IntVar(&o.adminPort, "admin-port", 8081, "port for operators, likewise")
 	f.IntVar(&o.simPort, "sim-port", 8090, "port of the simulated CX, likewise")
 	f.BoolVar(&o.once, "once", false, "end after the first round trip")
+	f.DurationVar(&o.pace, "pace", 1500*time.Millisecond, "pause before each line of the customer")
 	f.BoolVar(&o.verbose, "verbose", false, "show the log of the bridge")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())

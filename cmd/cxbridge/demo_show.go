@@ -14,9 +14,6 @@ import (
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
-// pace is the pause between two lines of the customer, so that people can follow.
-const pace = 1500 * time.Millisecond
-
 // script is what the customer says, each line after the bot's answer to the one before.
 func script() []string {
 	return []string{"Where is my parcel?", "I would rather talk to a human."}
@@ -74,7 +71,7 @@ func (s *story) begin() error {
 // after does something after a pause.
 func (s *story) after(move func() error) {
 	s.move = move
-	s.next.Reset(pace)
+	s.next.Reset(s.options.pace)
 }
 
 // tell shows a message and decides what it leads to.

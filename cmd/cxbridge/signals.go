@@ -5,7 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// sameSignal is how soon a second signal is still the first one: timeout(1) and others signal a process and its group, and so twice.
+const sameSignal = 100 * time.Millisecond
 
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM, which asks for a soft stop. The second one calls exit at once.
 func untilSignal(ctx context.Context, exit func(int)) (context.Context, func()) {
@@ -16,16 +20,20 @@ func untilSignal(ctx context.Context, exit func(int)) (context.Context, func()) 
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for first := true; ; first = false {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return
 			case <-signals:
 			}
-			if !first {
+			switch {
+			case first.IsZero():
+				first = time.Now()
+				cancel()
+			case time.Since(first) > sameSignal:
 				exit(exitFailed)
 			}
-			cancel()
 		}
 	}()
 	return ctx, func() {
