@@ -1,0 +1,6 @@
+//go:build !contract
+
+package schema_test
+
+// cases is how many commands are generated.
+const cases = 2_000
