@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -235,103 +234,6 @@ func TestAReleasedCommandCanBeClaimedAgain(t *testing.T) {
 	}
 	if err := e.Release(testContext(t), Claim{CommandID: "a"}); err == nil {
 		t.Error("a claim without a sequence was released")
-	}
-}
-
-func TestTheFirstOutcomeStands(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 3)
-	mustClaim(t, e, claimOf("a", "one"))
-	first := mustSettle(t, e, outcomeOf("a", "100"))
-	for range 2 {
-		second := mustSettle(t, e, outcomeOf("a", "200"))
-		if second.MessageID != "100" || second.Seq != first.Seq {
-			t.Errorf("second outcome stands: %+v", second)
-		}
-	}
-	found := mustFind(t, l, "a")
-	want := outcomeOf("a", "100")
-	want.Seq, want.At = found.Outcome.Seq, found.Outcome.At
-	if diff := cmp.Diff(want, *found.Outcome, cmp.Comparer(func(a, b subjects.ID) bool { return a == b })); diff != "" {
-		t.Errorf("outcome (-want +got)\n%s", diff)
-	}
-	if found.Claim == nil || found.Claim.Nonce != "one" || found.Outcome.At.IsZero() {
-		t.Errorf("found %+v", found)
-	}
-	_, err := e.Claim(testContext(t), claimOf("a", "two"))
-	wantClaimed(t, err, "one")
-}
-
-func TestACommandThatEndedUnclaimedCannotBeClaimed(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 3)
-	o := outcomeOf("a", "")
-	o.Result.Status = subjects.StatusExpired
-	first := mustSettle(t, e, o)
-	_, err := e.Claim(testContext(t), claimOf("a", "one"))
-	wantClaimed(t, err, "")
-	o.Result.Status = subjects.StatusDone
-	if stands := mustSettle(t, e, o); stands.Result.Status != subjects.StatusExpired || stands.Seq != first.Seq {
-		t.Errorf("stands %+v", stands)
-	}
-	found := mustFind(t, l, "a")
-	if found.Claim != nil || found.Outcome == nil || found.Outcome.Result.Status != subjects.StatusExpired {
-		t.Errorf("found %+v", found)
-	}
-}
-
-func TestACommandThatWasGivenUpBetweenTwoCallsCannotBeClaimed(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 3)
-	c := mustClaim(t, e, claimOf("a", "one"))
-	if err := e.Release(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	o := outcomeOf("a", "")
-	o.Result.Status = subjects.StatusExhausted
-	mustSettle(t, e, o)
-	_, err := e.Claim(testContext(t), claimOf("a", "two"))
-	wantClaimed(t, err, "")
-}
-
-func TestASuccessorSettlesAnOpenClaim(t *testing.T) {
-	l, server := testLedger(t)
-	mustClaim(t, begin(t, l, 3), claimOf("a", "one"))
-	successor := patient(t, server.JetStream(t))
-	e := begin(t, successor, 4)
-	_, err := e.Claim(testContext(t), claimOf("a", "two"))
-	former := wantClaimed(t, err, "one")
-	if found := mustFind(t, successor, "a"); found.Outcome != nil || found.Claim == nil || former.Epoch != 3 {
-		t.Fatalf("found %+v", found)
-	}
-	mustSettle(t, e, outcomeOf("a", "100"))
-	found := mustFind(t, l, "a")
-	if found.Claim == nil || found.Outcome == nil || found.Outcome.MessageID != "100" {
-		t.Errorf("found %+v", found)
-	}
-}
-
-func TestAnOutcomeStaysFirstWhenItsClaimIsGone(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 3)
-	c := mustClaim(t, e, claimOf("a", "one"))
-	mustSettle(t, e, outcomeOf("a", "100"))
-	if err := e.Release(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	if stands := mustSettle(t, e, outcomeOf("a", "")); stands.MessageID != "100" {
-		t.Errorf("stands %+v", stands)
-	}
-}
-
-func TestAnOutcomeThatIsTooLargeLosesItsResponse(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 3)
-	o := outcomeOf("a", "100")
-	o.Result.Response = json.RawMessage(`"` + strings.Repeat("x", 2<<20) + `"`)
-	mustClaim(t, e, claimOf("a", "one"))
-	if stands := mustSettle(t, e, o); stands.Result.Response != nil || stands.MessageID != "100" {
-		t.Errorf("stands without response? %v", stands.Result.Response == nil)
 	}
 }
 
