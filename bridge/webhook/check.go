@@ -3,8 +3,6 @@ package webhook
 import (
 	"fmt"
 	"net"
-	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -12,7 +10,7 @@ import (
 )
 
 var (
-	tokenForm  = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,256}$`)
+	tokenForm  = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:@-]{1,256}$`)
 	headerForm = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 )
 
@@ -43,7 +41,7 @@ func (c Config) checkTokens(report func(key, rule string, value any)) {
 	}
 	for i, token := range c.PathTokens {
 		if !tokenForm.MatchString(token) {
-			report(fmt.Sprintf("path_tokens[%d]", i), "must be 1 to 256 of A-Z, a-z, 0-9, '.', '_', '~' and '-'", "(hidden)")
+			report(fmt.Sprintf("path_tokens[%d]", i), "must be 1 to 256 characters that may stand in a URL's path, without '/' and '%'", "(hidden)")
 		}
 	}
 }
@@ -138,17 +136,3 @@ func (c Config) checkRegistration(report func(key, rule string, value any)) {
 		report("subscriptions", "must name at least one event", "")
 	}
 }
-
-func parseNetwork(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("parse network: %w", err)
-	}
-	return p.Masked(), nil
-}
-
-// canonicalHeader returns a header's name in the form in which [http.Header] holds it.
-func canonicalHeader(name string) string { return http.CanonicalHeaderKey(name) }

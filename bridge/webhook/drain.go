@@ -91,6 +91,7 @@ func (r *Receiver) forward(ctx context.Context, msg *nats.Msg) bool {
 		if errors.Is(err, errTooLarge) && r.putAside(msg) {
 			return true
 		}
+		r.log.Debug("an event stays in the spool", "error", err)
 		wait(ctx, pause.NextBackOff())
 	}
 	return false

@@ -75,8 +75,7 @@ func (p *paths) message(e *event, values *found) {
 	e.objectID = e.messageID
 	e.messageType = messageType(p.of(fieldMessageType, values).text)
 	e.senderType = p.of(fieldSenderType, values).text
-	switch v := p.of(fieldPrivate, values).text; v {
-	case "true", "false":
+	if v := p.of(fieldPrivate, values).text; v == "true" || v == "false" {
 		e.private = v
 	}
 	if v := p.of(fieldContent, values); v.kind == textValue {

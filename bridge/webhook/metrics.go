@@ -53,10 +53,26 @@ func newMetrics(registry prometheus.Registerer, names []string, conns func() flo
 	m.panics = f.counter("panics_total", "Requests that ended in a panic.")
 	m.inFlight = f.gauge("in_flight", "Requests that are worked on.")
 	m.seconds = f.histogram("seconds", "Time from the first byte of a body to the answer 200.")
-	f.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "cxbridge", Subsystem: "webhook", Name: "connections", Help: "Open connections to the webhook listener.",
-	}, conns))
+	f.reading("webhook", "connections", "Open connections to the webhook listener.", conns)
 	return m, f.err
+}
+
+// watchSpool exports how full the spool is.
+func watchSpool(registry prometheus.Registerer, s Spool) error {
+	if registry == nil || s == nil {
+		return nil
+	}
+	f := factory{to: registry}
+	f.reading("spool", "messages", "Messages in the spool.", func() float64 { return float64(s.Stats().Messages) })
+	f.reading("spool", "bytes", "Bytes that the messages in the spool take.", func() float64 { return float64(s.Stats().Bytes) })
+	f.reading("spool", "oldest_seconds", "Age of the oldest message in the spool; 0 without one.", func() float64 {
+		oldest := s.Stats().Oldest
+		if oldest.IsZero() {
+			return 0
+		}
+		return time.Since(oldest).Seconds()
+	})
+	return f.err
 }
 
 // factory makes metrics and keeps the first error.
@@ -81,6 +97,10 @@ func (f *factory) vec(name, help, label string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "cxbridge", Subsystem: "webhook", Name: name, Help: help}, []string{label})
 	f.register(c)
 	return c
+}
+
+func (f *factory) reading(subsystem, name, help string, read func() float64) {
+	f.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "cxbridge", Subsystem: subsystem, Name: name, Help: help}, read))
 }
 
 func (f *factory) gauge(name, help string) prometheus.Gauge {

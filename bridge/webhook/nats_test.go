@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/bridge/spool"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -98,4 +100,43 @@ func TestNoEventIsLostWhileTheServerRestarts(t *testing.T) {
 	send(4)
 	eventually(t, "the spool is empty", func() bool { return disk.Stats().Messages == 0 })
 	inOrder(t, contents(t, js, "CX_EVENTS"), conversations, 5*each)
+}
+
+// The bridge starts without the bus, takes events, is started again, and the bus comes at last.
+func TestEventsSurviveARestartOfTheBridgeWhileTheServerIsAway(t *testing.T) {
+	server := natstest.Start(t)
+	js := server.JetStream(t)
+	streams(t, js)
+	server.Stop()
+	cfg := spool.DefaultConfig()
+	cfg.Dir = t.TempDir()
+	start := func() (*harness, *spool.Spool) {
+		disk, err := spool.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return setup(t, func(c *Config, d *Deps) {
+			c.StoreTimeout = patience
+			d.Publisher, d.MaxPayload, d.Spool = js, js.Conn().MaxPayload, disk
+		}), disk
+	}
+	const conversations, each = 3, 5
+	h, disk := start()
+	h.customers(t, conversations, 0, each)
+	if err := disk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, disk = start()
+	t.Cleanup(func() {
+		if err := disk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.customers(t, conversations, each, 2*each)
+	run(t, h.Drain)
+	server.Restart(t)
+	eventually(t, "the spool is empty", func() bool { return !h.store.spooling.Load() })
+	h.customers(t, conversations, 2*each, 3*each)
+	eventually(t, "the spool is empty", func() bool { return disk.Stats().Messages == 0 })
+	inOrder(t, contents(t, js, "CX_EVENTS"), conversations, 3*each)
 }

@@ -16,17 +16,36 @@ type networks struct {
 }
 
 func newNetworks(cfg Config) (*networks, error) {
-	n := &networks{header: canonicalHeader(cfg.ForwardedHeader)}
-	for list, texts := range map[*[]netip.Prefix][]string{&n.allowed: cfg.AllowNetworks, &n.proxies: cfg.TrustedProxies} {
-		for _, text := range texts {
-			p, err := parseNetwork(text)
-			if err != nil {
-				return nil, fmt.Errorf("network %q: %w", text, err)
-			}
-			*list = append(*list, p)
-		}
+	allowed, err := parseNetworks(cfg.AllowNetworks)
+	if err != nil {
+		return nil, err
 	}
-	return n, nil
+	proxies, err := parseNetworks(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	return &networks{allowed: allowed, proxies: proxies, header: http.CanonicalHeaderKey(cfg.ForwardedHeader)}, nil
+}
+
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	all := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		p, err := parseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("network %q: %w", text, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// parseNetwork reads a network, or an address as the network of nothing else.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
 }
 
 // allow reports whether a request may come from where it comes from.

@@ -300,7 +300,7 @@ func TestNothingThatNATSReadsComesOutOfTheSpool(t *testing.T) {
 func BenchmarkReceive(b *testing.B) {
 	h := setup(b, func(c *Config, d *Deps) { d.Publisher = nowhere{} })
 	body := []byte(incoming)
-	req, err := http.NewRequest(http.MethodPost, Path+token, nil) //nolint:noctx // It is not sent.
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, Path+token, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type Deps struct {
 	Spool       Spool                       // nil if the bus is in this process, as then nothing else survives its failure
 	Echo        Echo                        // nil: nothing is known of own messages
 	Fingerprint func(content string) string // of Echo; needed with it
-	MaxPayload  func() int64                // the largest message that the bus takes, in bytes; 0 while that is not known
+	MaxPayload  func() int64                // the largest message that the bus takes, in bytes; 0 or nil while that is not known
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer // nil: nothing is exported
 }
@@ -75,6 +75,9 @@ func New(cfg Config, deps Deps) (*Receiver, error) {
 	if deps.Echo != nil && deps.Fingerprint == nil {
 		return nil, errors.New("webhook: Echo needs Fingerprint")
 	}
+	if deps.MaxPayload == nil {
+		deps.MaxPayload = func() int64 { return 0 }
+	}
 	r := &Receiver{
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, source: subjects.CESource(deps.Tenant), keyed: deps.Keyed,
 		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, log: deps.Log,
@@ -108,6 +111,9 @@ func (r *Receiver) prepare(cfg Config, deps Deps) (err error) {
 		return err
 	}
 	if r.metrics, err = newMetrics(deps.Registerer, knownEvents, r.conns.count); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	if err = watchSpool(deps.Registerer, deps.Spool); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	r.store = newStore(cfg, deps, r.metrics)

@@ -181,7 +181,7 @@ func panicking(*nats.Msg) error { panic("broken") }
 
 func TestAPanicIsAnswered500AndCounted(t *testing.T) {
 	h := setup(t, nil)
-	h.bus.set(func(m *nats.Msg) error { return panicking(m) })
+	h.bus.set(panicking)
 	w := h.post(incoming)
 	checkProblem(t, w, http.StatusInternalServerError)
 	if strings.Contains(w.Body.String(), "broken") {

@@ -10,12 +10,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +29,7 @@ import (
 // listen serves until the end of the test and returns the address.
 func (h *harness) listen(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It does not wait.
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func status(t *testing.T, conn net.Conn, want int) {
 func ends(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if _, err := io.Copy(io.Discard, conn); err != nil {
-		if e, ok := err.(net.Error); ok && e.Timeout() { //nolint:errorlint // The connection returns it unwrapped.
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal("the connection stays open")
 		}
 	}
@@ -193,7 +195,7 @@ func TestAStopFinishesWhatIsInHand(t *testing.T) {
 		<-goOn
 		return nil
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It does not wait.
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

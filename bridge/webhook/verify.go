@@ -70,7 +70,7 @@ func newSignatures(cfg Config, log *slog.Logger) (*signatures, error) {
 		return nil, err
 	}
 	return &signatures{
-		list: list, header: canonicalHeader(cfg.SignatureHeader), stamped: canonicalHeader(cfg.TimestampHeader), tolerance: cfg.SignatureTolerance,
+		list: list, header: http.CanonicalHeaderKey(cfg.SignatureHeader), stamped: http.CanonicalHeaderKey(cfg.TimestampHeader), tolerance: cfg.SignatureTolerance,
 	}, nil
 }
 
