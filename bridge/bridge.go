@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,9 +31,8 @@ type Bridge struct {
 // New checks the configuration and returns a bridge that has not begun anything.
 func New(cfg Config, log *slog.Logger) (*Bridge, error) {
 	var problems []Problem
-	cfg.check(func(key, rule string, value any) {
-		problems = append(problems, Problem{Key: key, Rule: rule, Value: show(value)})
-	})
+	keys := schemaOf(reflect.TypeFor[Config]())
+	cfg.check(func(key, rule string, value any) { problems = append(problems, keys.problem(key, rule, value)) })
 	if len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}

@@ -321,3 +321,24 @@ func TestNewTellsWhatIsWrong(t *testing.T) {
 		t.Errorf("New = %v", err)
 	}
 }
+
+func TestTryTellsWhatWorks(t *testing.T) {
+	_, cfg := simulate(t)
+	server := natstest.Start(t)
+	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
+	trials, err := bridge.Try(t.Context(), cfg)
+	if err != nil || len(trials) != 2 || !trials[0].OK || !trials[1].OK {
+		t.Errorf("with everything there: %v, %v", trials, err)
+	}
+	if _, err := server.JetStream(t).Stream(t.Context(), "CX_EVENTS"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("a trial changes the bus: %v", err)
+	}
+	server.Stop()
+	cfg.CX.AccessToken = "s3cret-and-wrong"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	trials, err = bridge.Try(ctx, cfg)
+	if err == nil || len(trials) != 2 || trials[0].OK || trials[1].OK || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("with nothing there: %v, %v", trials, err)
+	}
+}

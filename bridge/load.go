@@ -85,11 +85,8 @@ func (l *loader) problem(key, rule string, value any) {
 		return
 	}
 	l.bad[key] = true
-	whole, _, _ := strings.Cut(key, "[") // of which list it is an item
-	p := Problem{Key: key, Rule: rule, Source: l.origin[whole]}
-	if !l.schema.leaves[whole].secret {
-		p.Value = show(value)
-	}
+	p := l.schema.problem(key, rule, value)
+	p.Source = l.origin[listOf(key)]
 	l.problems = append(l.problems, p)
 }
 
@@ -204,13 +201,15 @@ func (l *loader) set(at leaf, value, found any, err error, source string) {
 	}
 }
 
-// unresolved finds what a template or a shell should have replaced.
+// placeholder is what a template or a shell should have replaced.
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}|\{\{[^{}]*\}\}|^\$[A-Z_][A-Z0-9_]*$`)
+
 func unresolved(value any) bool {
 	switch v := value.(type) {
 	case string:
-		return strings.Contains(v, "${") || strings.Contains(v, "{{")
+		return placeholder.MatchString(v)
 	case []string:
-		return slices.ContainsFunc(v, func(s string) bool { return unresolved(s) })
+		return slices.ContainsFunc(v, placeholder.MatchString)
 	}
 	return false
 }

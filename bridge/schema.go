@@ -60,6 +60,21 @@ func (s *schema) walk(t reflect.Type, prefix string, index []int) {
 	}
 }
 
+// problem describes a mistake without showing a secret.
+func (s schema) problem(key, rule string, value any) Problem {
+	p := Problem{Key: key, Rule: rule}
+	if !s.leaves[listOf(key)].secret {
+		p.Value = show(value)
+	}
+	return p
+}
+
+// listOf returns the key of the list that an item such as webhook.path_tokens[0] belongs to, or the key itself.
+func listOf(key string) string {
+	list, _, _ := strings.Cut(key, "[")
+	return list
+}
+
 // nearest returns the known key that was probably meant by an unknown one, or "".
 func (s schema) nearest(key string) string {
 	best, distance := "", len(key)/3+1
