@@ -149,6 +149,9 @@ func readAll(t *testing.T, js jetstream.JetStream, stream string, each func(m je
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s, err := js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return // the bridge has not made it yet
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

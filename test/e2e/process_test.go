@@ -185,7 +185,7 @@ type bridge struct {
 // startBridge runs the binary with the given configuration, to which the listeners are added, and waits until it takes webhooks.
 func startBridge(t *testing.T, config string) *bridge {
 	t.Helper()
-	b := &bridge{webhook: fmt.Sprintf("127.0.0.1:%d", freePort(t)), admin: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	b := &bridge{webhook: localhost(freePort(t)), admin: localhost(freePort(t))}
 	b.config = t.TempDir() + "/config.toml"
 	config = strings.NewReplacer("WEBHOOK", b.webhook, "ADMIN", b.admin).Replace(config)
 	if err := os.WriteFile(b.config, []byte(config), 0o600); err != nil {

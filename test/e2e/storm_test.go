@@ -25,9 +25,12 @@ func times(short, full int) int {
 	return short
 }
 
+// noAPI is the address of an API that nobody calls in the test.
+const noAPI = "http://127.0.0.1:9/"
+
 const base = `
 [cx]
-base_url      = "API"
+base_url      = "APIURL"
 tenant_domain = "acme.cx.sangoma.com"
 access_token  = "sim-token"
 rate_per_second = 0.0
@@ -45,9 +48,9 @@ format = "json"
 `
 
 // embedded is a configuration with the NATS server in the bridge.
-func embedded(t *testing.T, url string) string {
+func embedded(t *testing.T, url, api string) string {
 	t.Helper()
-	return base + `
+	return strings.Replace(base, "APIURL", api, 1) + `
 [nats]
 mode = "embedded"
 [nats.embedded]
@@ -57,9 +60,9 @@ store_dir = "` + t.TempDir() + `"
 }
 
 // external is a configuration with a NATS server beside the bridge.
-func external(t *testing.T, url string) string {
+func external(t *testing.T, url, api string) string {
 	t.Helper()
-	return base + `
+	return strings.Replace(base, "APIURL", api, 1) + `
 [nats]
 mode = "external"
 url  = "` + url + `"
@@ -90,7 +93,7 @@ func (c *customers) progress(t *testing.T, more int) {
 
 func TestNoEventIsLostWhenTheBridgeIsKilled(t *testing.T) {
 	url := "nats://" + localhost(freePort(t))
-	b := startBridge(t, embedded(t, url))
+	b := startBridge(t, embedded(t, url, noAPI))
 	c := newCustomers(b)
 	stop := flood(c, 16, 0)
 	for range times(5, 50) {
@@ -108,7 +111,7 @@ func TestNoEventIsLostWhenTheBridgeIsKilled(t *testing.T) {
 
 func TestNoEventIsLostWhenTheBridgeIsKilledWhileNATSIsAway(t *testing.T) {
 	n := startNATS(t)
-	b := startBridge(t, external(t, n.url()))
+	b := startBridge(t, external(t, n.url(), noAPI))
 	b.ready(t)
 	c := newCustomers(b)
 	stop := flood(c, 16, 0)
@@ -139,7 +142,7 @@ func TestNoEventIsLostWhileNATSIsAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := startNATS(t)
-			b := startBridge(t, external(t, n.url()))
+			b := startBridge(t, external(t, n.url(), noAPI))
 			b.ready(t)
 			c := newCustomers(b)
 			stop := flood(c, 20, 100*time.Millisecond)
@@ -170,7 +173,7 @@ func TestNoEventIsLostWhileNATSIsAway(t *testing.T) {
 // TestABridgeStartsWithoutNATS holds that webhooks are taken before the bus was ever seen.
 func TestABridgeStartsWithoutNATS(t *testing.T) {
 	n := &natsServer{port: freePort(t), store: t.TempDir()}
-	b := startBridge(t, external(t, n.url()))
+	b := startBridge(t, external(t, n.url(), noAPI))
 	c := newCustomers(b)
 	stop := flood(c, 4, time.Duration(rand.IntN(10))*time.Millisecond)
 	c.progress(t, 200)
