@@ -14,13 +14,14 @@ const (
 	OnDeadCommands  Carrier = "dead command" // beside the headers of the original
 	OnDeadWebhooks  Carrier = "dead webhook"
 	OnRequests      Carrier = "request" // to the micro service
-	OnErrors        Carrier = "error"   // answers of the micro service that are no results
+	OnAnswers       Carrier = "answer"  // of the micro service: a result as the body
+	OnErrors        Carrier = "error"   // of the micro service, instead of a result
 )
 
 // Carriers returns all carriers.
 func Carriers() []Carrier {
 	return []Carrier{
-		OnEvents, OnMessageEvents, OnCommands, OnSchedules, OnResults, OnReplies, OnDeadCommands, OnDeadWebhooks, OnRequests, OnErrors,
+		OnEvents, OnMessageEvents, OnCommands, OnSchedules, OnResults, OnReplies, OnDeadCommands, OnDeadWebhooks, OnRequests, OnAnswers, OnErrors,
 	}
 }
 
@@ -77,7 +78,7 @@ func HeadersOn(c Carrier) []Header {
 var (
 	onBothEvents = []Carrier{OnEvents, OnMessageEvents}
 	onCloud      = []Carrier{OnEvents, OnMessageEvents, OnResults, OnReplies}
-	onOutcomes   = []Carrier{OnResults, OnReplies, OnDeadCommands}
+	onOutcomes   = []Carrier{OnResults, OnReplies, OnDeadCommands, OnAnswers}
 	onOrders     = []Carrier{OnCommands, OnSchedules, OnRequests}
 	onDead       = []Carrier{OnDeadCommands, OnDeadWebhooks}
 )
