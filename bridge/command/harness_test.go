@@ -92,11 +92,11 @@ func (b *bus) send(t *testing.T, id string, conversation int, content string, he
 func (b *bus) result(t *testing.T, kind subjects.Kind, id string) subjects.Result {
 	t.Helper()
 	var r subjects.Result
-	stream, err := b.js.Stream(t.Context(), b.names.ResultsStream())
-	if err != nil {
-		t.Fatal(err)
-	}
 	natstest.Eventually(t, "for the result of "+id, func() bool {
+		stream, err := b.js.Stream(t.Context(), b.names.ResultsStream())
+		if err != nil {
+			return false
+		}
 		m, err := stream.GetLastMsgForSubject(t.Context(), b.names.Result(kind, id))
 		return err == nil && json.Unmarshal(m.Data, &r) == nil
 	})
@@ -118,8 +118,12 @@ func (b *bus) letters(t *testing.T) int { return b.count(t, b.names.DeadStream()
 func (b *bus) settled(t *testing.T, epoch uint64) {
 	t.Helper()
 	natstest.Eventually(t, "for all acknowledgements", func() bool {
-		c, err := b.js.Consumer(t.Context(), b.names.CommandsStream(), consumerName(epoch))
-		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+		stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+		if err != nil {
+			return false
+		}
+		c, err := stream.Consumer(t.Context(), consumerName(epoch))
+		return err == nil && c.CachedInfo().AckFloor.Stream == stream.CachedInfo().State.LastSeq
 	})
 }
 
@@ -133,9 +137,12 @@ func (b *bus) event(t testing.TB, id, conversation int, kind, content string, he
 	for i := 0; i+1 < len(header); i += 2 {
 		m.Header.Set(header[i], header[i+1])
 	}
-	if _, err := b.js.PublishMsg(context.WithoutCancel(t.Context()), m); err != nil {
-		t.Error(err)
-	}
+	natstest.Eventually(t, "to publish an event", func() bool { // the server may be restarting
+		ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
+		defer cancel()
+		_, err := b.js.PublishMsg(ctx, m)
+		return err == nil
+	})
 }
 
 // term is a term that ends when the test says so.

@@ -205,11 +205,17 @@ func TestATermThatIsLostWritesNothingMore(t *testing.T) {
 	hold := make(chan struct{})
 	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold} }
 	cfg := testConfig()
-	x := run(t, newRunner(t, b, p, cfg), 1)
+	r1 := newRunner(t, b, p, cfg)
+	x := run(t, r1, 1)
 	b.send(t, "1", 42, "hello")
 	<-p.called
 	close(x.done)
-	close(hold) // the call ends when the term is over
+	natstest.Eventually(t, "for the term to be over", func() bool {
+		r1.mu.Lock()
+		defer r1.mu.Unlock()
+		return r1.now.hard.Err() != nil
+	})
+	close(hold)
 	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
 		t.Fatal(err)
 	}

@@ -1,0 +1,180 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+func (b *bus) consumers(t *testing.T) []string {
+	t.Helper()
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	l := stream.ConsumerNames(t.Context())
+	for n := range l.Name() {
+		names = append(names, n)
+	}
+	if l.Err() != nil {
+		t.Fatal(l.Err())
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestEpochOf(t *testing.T) {
+	for name, want := range map[string]bool{
+		"cxbridge-7": true, "cxbridge-18446744073709551615": true, "cxbridge-0": true, "cxbridge-07": false, "cxbridge-": false,
+		"cxbridge-7x": false, "xcxbridge-7": false, "cxbridge--7": false, "cxbridge-+7": false, "cxbridge-18446744073709551616": false,
+	} {
+		if _, ok := epochOf(name); ok != want {
+			t.Errorf("%s: %t", name, ok)
+		}
+	}
+}
+
+func TestATakeOverGoesOnWhereTheOldTermWasAndTouchesOnlyItsOwnConsumers(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	for _, name := range []string{"cxbridge-old", "mine"} {
+		config := jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy}
+		if _, err := b.js.CreateConsumer(t.Context(), b.names.CommandsStream(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := testConfig()
+	x := run(t, newRunner(t, b, p, cfg), 3)
+	for n := range 20 {
+		b.send(t, fmt.Sprintf("a%d", n), n, "x")
+	}
+	b.settled(t, 3)
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	run(t, newRunner(t, b, p, cfg), 12)
+	c, err := b.js.Consumer(t.Context(), b.names.CommandsStream(), "cxbridge-12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if start := c.CachedInfo().Config.OptStartSeq; start != 21 {
+		t.Errorf("begins at %d", start)
+	}
+	natstest.Eventually(t, "for the old consumer to go", func() bool {
+		return slices.Equal(b.consumers(t), []string{"cxbridge-12", "cxbridge-old", "mine"})
+	})
+	b.send(t, "b", 1, "y")
+	if r := b.result(t, subjects.MessageSend, "b"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAHigherEpochEndsTheTerm(t *testing.T) {
+	b := newBus(t)
+	if _, err := b.js.CreateConsumer(t.Context(), b.names.CommandsStream(), jetstream.ConsumerConfig{Durable: "cxbridge-9"}); err != nil {
+		t.Fatal(err)
+	}
+	x := run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 8)
+	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
+		t.Fatal(err)
+	}
+}
+
+func TestALostEpochEndsTheTerm(t *testing.T) {
+	b := newBus(t)
+	r := newRunner(t, b, newPlatform(t, b), testConfig())
+	if _, err := r.begin(t.Context(), 9); err != nil {
+		t.Fatal(err)
+	}
+	x := run(t, r, 8)
+	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
+		t.Fatal(err)
+	}
+}
+
+// TestOrderIsKeptWhenDeliveriesGoAstray: somebody takes messages from the consumer and never acknowledges them, as a lost connection does.
+func TestOrderIsKeptWhenDeliveriesGoAstray(t *testing.T) {
+	const conversations, each = 5, 40
+	b := newBus(t)
+	p := newPlatform(t, b)
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	for n := range each {
+		for c := range conversations {
+			if n%10 == 5 {
+				b.steal(t)
+			}
+			b.send(t, fmt.Sprintf("%d-%d", c, n), c+1, fmt.Sprintf("text %d", n))
+		}
+	}
+	for n := range each {
+		for c := range conversations {
+			if r := b.result(t, subjects.MessageSend, fmt.Sprintf("%d-%d", c, n)); r.Status != subjects.StatusDone {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	checkOrder(t, p, conversations, each)
+}
+
+// steal asks for one message, to be sent where nobody listens.
+func (b *bus) steal(t *testing.T) {
+	t.Helper()
+	if err := b.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+b.names.CommandsStream()+"."+consumerName(1), b.conn.NewInbox(), []byte(`{"batch":1,"expires":60000000000}`)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAConsumerThatIsDeletedComesBack(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	for n := range 30 {
+		if n%10 == 9 {
+			if err := b.js.DeleteConsumer(t.Context(), b.names.CommandsStream(), consumerName(1)); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				t.Fatal(err)
+			}
+		}
+		b.send(t, fmt.Sprintf("0-%d", n), 1, fmt.Sprintf("text %d", n))
+	}
+	for n := range 30 {
+		b.result(t, subjects.MessageSend, fmt.Sprintf("0-%d", n))
+	}
+	checkOrder(t, p, 1, 30)
+}
+
+func TestARestartOfTheServerLosesAndRepeatsNothing(t *testing.T) {
+	const conversations, each = 5, 20
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	r.Pause()
+	for n := range each {
+		for c := range conversations {
+			b.send(t, fmt.Sprintf("%d-%d", c, n), c+1, fmt.Sprintf("text %d", n))
+		}
+	}
+	run(t, r, 1)
+	r.Resume()
+	for range 3 {
+		for range 10 {
+			<-p.called
+		}
+		b.server.Restart(t)
+	}
+	for n := range each {
+		for c := range conversations {
+			if r := b.result(t, subjects.MessageSend, fmt.Sprintf("%d-%d", c, n)); r.Status != subjects.StatusDone {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	checkOrder(t, p, conversations, each)
+}
