@@ -24,7 +24,7 @@ func storeLimit(dir string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	free := int64(min(uint64(disk.Bavail)*uint64(disk.Bsize), unlimited)) //nolint:unconvert // the types differ between systems
+	free := int64(min(uint64(disk.Bavail)*uint64(disk.Bsize), unlimited))
 	return (free + taken) / 4 * 3, nil
 }
 

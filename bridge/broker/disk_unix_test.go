@@ -26,9 +26,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		natstest.VerifyNoLeaks(m)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
-	defer cancel()
-	if err := fullDisk(ctx, dir); err != nil {
+	if err := fullDisk(dir); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -37,7 +35,9 @@ func TestMain(m *testing.M) {
 
 // fullDisk limits the size of files, which has the effect of a full disk, publishes until that shows, lifts the limit, and expects
 // the same connection to work again with everything in the stream.
-func fullDisk(ctx context.Context, dir string) error {
+func fullDisk(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
+	defer cancel()
 	signal.Ignore(syscall.SIGXFSZ)
 	prefix, err := subjects.New("cx")
 	if err != nil {
@@ -95,6 +95,7 @@ func publish(ctx context.Context, b *broker.Broker, data []byte) error {
 }
 
 func TestEmbeddedServerSurvivesAFullDisk(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+t.TempDir())
 	out, err := cmd.CombinedOutput()

@@ -114,7 +114,7 @@ func TestEmbeddedServerRefusesStrangersBeyondLoopback(t *testing.T) {
 }
 
 func TestEmbeddedServerNamesAnAddressThatIsTaken(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +163,7 @@ func TestEmbeddedServerWithAConfigurationFile(t *testing.T) {
 }
 
 func TestEmbeddedServerWithAConfigurationFileThatShutsTheBridgeOut(t *testing.T) {
+	t.Parallel()
 	c := inProcess(t)
 	c.Embedded.ConfigFile = configFile(t, accounts)
 	openError(t, c, "refused the bridge itself", "nats.user")

@@ -75,6 +75,7 @@ func TestHealthyMissesADeletedStream(t *testing.T) {
 }
 
 func TestLoginByNKeyAndByFilesThatChange(t *testing.T) {
+	t.Parallel()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)

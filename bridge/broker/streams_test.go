@@ -14,6 +14,7 @@ import (
 )
 
 func TestStreamsWithOtherSettingsAreRefusedAndLeftAlone(t *testing.T) {
+	t.Parallel()
 	events := jetstream.StreamConfig{Name: "CX_EVENTS", Subjects: []string{"cx.*.*"}, Duplicates: time.Hour}
 	commands := jetstream.StreamConfig{Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>", "cx.schedule.*.>"}, Duplicates: time.Hour, MaxAge: 72 * time.Hour}
 	ledger := jetstream.StreamConfig{
@@ -154,6 +155,7 @@ func TestBridgesThatStartTogetherAgree(t *testing.T) {
 }
 
 func TestClusterGetsReplicatedStreams(t *testing.T) {
+	t.Parallel()
 	cluster := natstest.StartCluster(t, 3)
 	b := open(t, external(cluster.URL), func(o *broker.Options) { o.Settings.Replicas = 3 })
 	ready(t, b)

@@ -179,11 +179,6 @@ func TestAFullSpoolRefusesAndKeepsWhatItHas(t *testing.T) {
 	c := config(t)
 	c.MaxBytes = 1 << 20
 	s := open(t, c)
-	large := func(id int) *nats.Msg {
-		m := message(id)
-		m.Data = make([]byte, 100<<10)
-		return m
-	}
 	stored := 0
 	var err error
 	for err == nil {
@@ -207,16 +202,20 @@ func TestAFullSpoolRefusesAndKeepsWhatItHas(t *testing.T) {
 	if err := s.Put(patient(t), large(100)); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// A smaller bound loses nothing.
-	c.MaxBytes = 1 << 20
-	bigger := c
-	bigger.MaxBytes = 4 << 20
-	s = open(t, bigger)
-	for id := range 10 {
-		if err := s.Put(patient(t), large(200+id)); err != nil {
+}
+
+func large(id int) *nats.Msg {
+	m := message(id)
+	m.Data = make([]byte, 100<<10)
+	return m
+}
+
+func TestALowerBoundLosesNothing(t *testing.T) {
+	c := config(t)
+	c.MaxBytes = 4 << 20
+	s := open(t, c)
+	for id := range 20 {
+		if err := s.Put(patient(t), large(id)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -224,6 +223,7 @@ func TestAFullSpoolRefusesAndKeepsWhatItHas(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	c.MaxBytes = 1 << 20
 	s = open(t, c)
 	if n := s.Stats().Messages; n != count {
 		t.Errorf("%d messages of %d are left after the bound was lowered", n, count)

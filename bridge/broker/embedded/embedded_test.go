@@ -53,7 +53,7 @@ func TestOneServerPerDirectory(t *testing.T) {
 }
 
 func TestFatalErrorsOfTheServerAreReturned(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package natstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -26,7 +27,7 @@ type port struct {
 func reserve(t testing.TB) *port {
 	t.Helper()
 	for range 1000 {
-		p, err := take(firstPort + rand.IntN(lastPort-firstPort))
+		p, err := take(t.Context(), firstPort+rand.IntN(lastPort-firstPort))
 		if err != nil {
 			continue
 		}
@@ -41,13 +42,13 @@ func reserve(t testing.TB) *port {
 	return nil
 }
 
-func take(number int) (*port, error) {
+func take(ctx context.Context, number int) (*port, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", number)
-	keeper, err := net.ListenPacket("udp", address)
+	keeper, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", address)
 	if err != nil {
 		return nil, err
 	}
-	probe, err := net.Listen("tcp", address)
+	probe, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err == nil {
 		err = probe.Close()
 	}
