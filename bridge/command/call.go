@@ -22,12 +22,20 @@ type API interface {
 
 // call makes the API call and decides by the table what comes next.
 func (j *job) call(context.Context) (time.Duration, state) {
+	if j.calling { // it panicked
+		j.shift.gate.leave(&j.permit)
+		j.calling, j.ambiguous = false, true
+		j.note(0, subjects.ReasonOutcomeUnknown, "the bridge failed during the call")
+		return 0, j.doubt("the bridge failed during the call")
+	}
 	op := j.operation()
 	ctx, cancel := context.WithTimeout(j.shift.calls, j.shift.cfg.CallTimeout)
 	defer cancel()
 	began := time.Now()
 	j.attempts++
+	j.calling = true
 	err := j.invoke(ctx, op)
+	j.calling = false
 	took := time.Since(began)
 	f, cause := failed(err, j.ambiguous)
 	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)

@@ -47,16 +47,18 @@ type job struct {
 	lookedUp   bool // nobody but this job can have claimed the command since
 	nonce      string
 	claim      ledger.Claim
-	foreign    bool // the claim is of an earlier life
-	unrecorded bool // a call was made that the ledger does not know the end of, or a claim is to be given back
-	ambiguous  bool // an earlier call may have been carried out
-	ended      bool
+	foreign    bool            // the claim is of an earlier life
+	unrecorded bool            // a call was made that the ledger does not know the end of, or a claim is to be given back
+	calling    bool            // the API call has begun and not returned
+	ambiguous  bool            // an earlier call may have been carried out
+	ended      *ledger.Outcome // how the command ends, while the ledger may not know it
 	permit     permit
 	backoff    *backoff.ExponentialBackOff
 	spent      time.Duration // of the budget
 	waited     time.Duration // for the conversation's limit
 	searching  time.Time     // since when the echo has been looked for
 	looks      int
+	earlier    int // calls of earlier commands that may have caused the same event; -1 if not counted yet
 	trouble    trouble
 	claiming   trouble
 
@@ -119,12 +121,8 @@ func (j *job) fault(err error) (time.Duration, state) {
 		j.shift.finish(fmt.Errorf("%w: %w", ErrTermOver, err))
 		return time.Minute, nil
 	}
-	wait := j.trouble.next()
-	j.shift.metrics.faults.Inc()
-	if j.shift.hard.Err() == nil {
-		j.shift.log.Warn("command waits for the bus", "command_id", j.id, "command", string(j.kind), "error", err.Error(), "again_in", wait.String())
-	}
-	return wait, nil
+	j.shift.complain("commands wait for the bus", err)
+	return j.trouble.next(), nil
 }
 
 func (j *job) start(context.Context) (time.Duration, state) {
@@ -155,7 +153,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 
 // answer goes on with an outcome that stands in the ledger.
 func (j *job) answer(stands ledger.Outcome) state {
-	j.stands, j.ended, j.unrecorded = stands, true, false
+	j.stands, j.ended, j.unrecorded = stands, nil, false
 	return j.buried
 }
 

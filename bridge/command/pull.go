@@ -53,10 +53,8 @@ func (s *shift) pull(ctx context.Context) error {
 				return err
 			}
 		}
-		s.metrics.faults.Inc()
-		wait := trouble.next()
-		s.log.Warn("commands cannot be pulled", "error", err.Error(), "again_in", wait.String())
-		pause(ctx, wait)
+		s.complain("commands cannot be pulled", err)
+		pause(ctx, trouble.next())
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -74,8 +75,9 @@ type Runner struct {
 	gate     *gate
 	metrics  *metrics
 
-	mu  sync.Mutex
-	now *shift // the term that runs; nil if there is none
+	mu   sync.Mutex
+	now  *shift                // the term that runs; nil if there is none
+	kept map[string]keptAnswer // of calls that ended when their term was over, by the nonce of their claim
 }
 
 // New returns a runner. It does no input or output.
@@ -154,6 +156,8 @@ type shift struct {
 	calls context.Context // ended: calls under way are cut
 	over  context.CancelCauseFunc
 	once  sync.Once
+
+	complained atomic.Int64 // when, in nanoseconds
 }
 
 // Run carries out commands for one term. When ctx ends, nothing new is begun, what is in hand is finished, and Run returns nil; when hard
@@ -218,6 +222,7 @@ func (s *shift) run(ctx context.Context) error {
 	work.Wait()
 	stop()
 	keep.Wait()
+	s.keep()
 	s.gate.detach()
 	if ferr := s.conn.FlushTimeout(time.Second); ferr != nil { // acknowledgements; what is lost comes again
 		s.log.Debug("acknowledgements may be lost", "error", ferr.Error())
@@ -240,10 +245,8 @@ func (s *shift) prepare(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		}
-		wait := trouble.next()
-		s.metrics.faults.Inc()
-		s.log.Warn("commands cannot begin", "error", err.Error(), "again_in", wait.String())
-		pause(ctx, wait)
+		s.complain("commands cannot begin", err)
+		pause(ctx, trouble.next())
 	}
 }
 
@@ -264,6 +267,15 @@ func (s *shift) set(now *shift) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Runner.now = now
+}
+
+// complain counts a failed request to the bus and logs it, of very many one a second.
+func (s *shift) complain(what string, err error) {
+	s.metrics.faults.Inc()
+	now, last := time.Now().UnixNano(), s.complained.Load()
+	if s.hard.Err() == nil && now-last >= int64(time.Second) && s.complained.CompareAndSwap(last, now) {
+		s.log.Warn(what, "error", err.Error())
+	}
 }
 
 func (s *shift) panicked(key string, recovered any, stack []byte) {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
+	"github.com/cxbridge/cxbridge/bridge/ledger"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -21,8 +22,11 @@ const (
 // conclude ends the command: the outcome into the ledger, the dead letter, the result, the reply, and the acknowledgement last. Each is
 // tried until it works, and the next one comes only then.
 func (j *job) conclude(v verdict) state {
-	j.ended = true
-	o := j.outcome(v)
+	return j.settle(j.outcome(v))
+}
+
+func (j *job) settle(o ledger.Outcome) state {
+	j.ended = &o
 	return func(ctx context.Context) (time.Duration, state) {
 		stands, err := j.shift.epoch.Settle(ctx, o)
 		if err != nil {

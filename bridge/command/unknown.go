@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +27,16 @@ func (j *job) interrupted(claim ledger.Claim) state {
 	j.claim, j.foreign, j.ambiguous = claim, true, true
 	j.attempts = max(j.attempts, claim.Attempts+1)
 	const cause = "the bridge that carried the command out stopped before it recorded what came of it"
+	if kept, found := j.shift.recall(claim); found {
+		return j.resume(kept)
+	}
 	j.note(0, subjects.ReasonOutcomeUnknown, cause)
 	return j.doubt(cause)
 }
 
 // doubt decides what to do about a call that may have been carried out.
 func (j *job) doubt(cause string) state {
-	j.searching, j.looks = time.Time{}, 0
+	j.searching, j.looks, j.earlier = time.Time{}, 0, -1
 	switch j.kind {
 	case subjects.ConversationHandoff, subjects.ConversationFinish:
 		return j.release(0) // it may be repeated
@@ -102,20 +106,23 @@ func (j *job) echo(ctx context.Context) (*sighting, error) {
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := j.unmatched(ctx, at.Add(-lookBack))
-	if err != nil {
-		return nil, err
+	j.claim.At = at
+	if j.earlier < 0 { // they have all ended before this command began
+		if j.earlier, err = j.unmatched(ctx, at.Add(-lookBack)); err != nil {
+			j.earlier = -1
+			return nil, err
+		}
 	}
 	since := at.Add(-clockMargin)
 	from := since
-	if earlier > 0 {
+	if j.earlier > 0 {
 		from = at.Add(-lookBack)
 	}
 	candidates, err := j.candidates(ctx, from, at.Add(-lookBack))
 	if err != nil {
 		return nil, err
 	}
-	return pick(candidates, earlier, since), nil
+	return pick(candidates, j.earlier, since), nil
 }
 
 // pick leaves as many events to earlier commands as may have caused one, the first ones, and takes the first of the rest that is not from
@@ -138,21 +145,21 @@ func (j *job) candidates(ctx context.Context, from, outcomes time.Time) ([]sight
 	if err != nil {
 		return nil, err
 	}
+	seen := map[string]bool{"": true}
+	alike := slices.DeleteFunc(events, func(e sighting) bool {
+		id := e.message.String()
+		other := seen[id] || e.private || e.messageType != j.command.Message.MessageType || e.fingerprint != j.fingerprint()
+		seen[id] = true
+		return other
+	})
+	if len(alike) == 0 {
+		return nil, nil
+	}
 	made, err := j.shift.ledger.MadeByAnother(ctx, outcomes, j.id)
 	if err != nil {
 		return nil, err
 	}
-	var found []sighting
-	seen := map[string]bool{}
-	for _, e := range events {
-		id := e.message.String()
-		if id == "" || seen[id] || e.private || e.messageType != j.command.Message.MessageType || e.fingerprint != j.fingerprint() || made(id) {
-			continue
-		}
-		seen[id] = true
-		found = append(found, e)
-	}
-	return found, nil
+	return slices.DeleteFunc(alike, func(e sighting) bool { return made(e.message.String()) }), nil
 }
 
 // conversations are the candidates of a conversation.start.

@@ -210,11 +210,7 @@ func TestATermThatIsLostWritesNothingMore(t *testing.T) {
 	b.send(t, "1", 42, "hello")
 	<-p.called
 	close(x.done)
-	natstest.Eventually(t, "for the term to be over", func() bool {
-		r1.mu.Lock()
-		defer r1.mu.Unlock()
-		return r1.now.hard.Err() != nil
-	})
+	natstest.Eventually(t, "for the term to be over", func() bool { return r1.writes() != nil })
 	close(hold)
 	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
 		t.Fatal(err)
@@ -268,5 +264,89 @@ func TestAZombieIsFencedByTheLedger(t *testing.T) {
 	}
 	if len(p.done()) != 1 {
 		t.Errorf("done %v", p.done())
+	}
+}
+
+// TestAnAnswerOutlivesItsTerm: the term was lost during the call, and the same process is the next active one. No echo is needed.
+func TestAnAnswerOutlivesItsTerm(t *testing.T) {
+	for name, answer := range map[string]behaviour{"done": {silent: true}, "not done": {refuse: errUnavailable}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBus(t)
+			p := newPlatform(t, b)
+			hold := make(chan struct{})
+			p.behave = func(_ Operation, _, _ string, try int) behaviour {
+				if try > 1 {
+					return behaviour{silent: true}
+				}
+				answer.hold = hold
+				return answer
+			}
+			cfg := testConfig()
+			cfg.EchoWait = shortEcho
+			r := newRunner(t, b, p, cfg)
+			x := run(t, r, 1)
+			b.send(t, "1", 42, "hello")
+			<-p.called
+			close(x.done)
+			natstest.Eventually(t, "for the term to be over", func() bool { return r.writes() != nil })
+			close(hold)
+			if err := x.wait(t); !errors.Is(err, ErrTermOver) {
+				t.Fatal(err)
+			}
+			run(t, r, 2)
+			if got := b.result(t, subjects.MessageSend, "1"); got.Status != subjects.StatusDone || got.MessageID.String() != "9001" {
+				t.Errorf("%+v", got)
+			}
+			if len(p.done()) != 1 {
+				t.Errorf("done %v", p.done())
+			}
+		})
+	}
+}
+
+// writes tells why the present term must not write to the bus any more.
+func (r *Runner) writes() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now.hard.Err()
+}
+
+func TestAPanicDuringACallIsUnknown(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, content string, try int) behaviour {
+		if content == "bad" {
+			p.mu.Unlock() // do does not come to it
+			panic("test")
+		}
+		return behaviour{}
+	}
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.send(t, "1", 42, "bad")
+	b.send(t, "2", 42, "good")
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusUnknown || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := b.result(t, subjects.MessageSend, "2"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestNoCallIsMadeWhileTheLeaseIsTooShort(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	x.invalid.Store(true)
+	b.send(t, "1", 42, "hello")
+	natstest.Eventually(t, "for the command to be held", func() bool { return r.Status().Held == 1 })
+	if len(p.done()) != 0 {
+		t.Error("called")
+	}
+	x.invalid.Store(false)
+	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusDone || r.Attempts != 1 {
+		t.Errorf("%+v", r)
 	}
 }
