@@ -1,11 +1,13 @@
 package natstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -84,7 +86,8 @@ func (c *Cluster) Conn(t testing.TB, opts ...nats.Option) *nats.Conn {
 	return connect(t, c.URL, opts...)
 }
 
-// JetStream is a JetStream handle on a connection of its own, see [Server.Conn].
+// JetStream is a JetStream handle on a connection of its own, see [Server.Conn]. A request that meets a change of leader is never
+// answered: bound each attempt with a context and try again.
 func (c *Cluster) JetStream(t testing.TB, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	return handle(t, c.Conn(t, opts...))
@@ -106,13 +109,18 @@ func (c *Cluster) StreamLeader(t testing.TB, stream string) *Server {
 	return leader
 }
 
+// attempt bounds one try of what is tried again.
+const attempt = 10 * time.Second
+
 // CreateStream creates a stream, and tries again while the cluster is not yet able to.
 func CreateStream(t testing.TB, js jetstream.JetStream, config jetstream.StreamConfig) jetstream.Stream {
 	t.Helper()
 	var stream jetstream.Stream
 	var err error
 	Eventually(t, "stream "+config.Name+" to be created", func() bool {
-		stream, err = js.CreateOrUpdateStream(t.Context(), config)
+		ctx, cancel := context.WithTimeout(t.Context(), attempt)
+		defer cancel()
+		stream, err = js.CreateOrUpdateStream(ctx, config)
 		return err == nil || !Transient(err)
 	})
 	if err != nil {
@@ -124,7 +132,7 @@ func CreateStream(t testing.TB, js jetstream.JetStream, config jetstream.StreamC
 // Transient reports whether an error of the JetStream API is one that passes by itself: no answer, no leader, a server
 // that is busy, or not enough servers at the moment.
 func Transient(err error) bool {
-	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoServers) ||
+	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoServers) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded) {
 		return true
 	}

@@ -1,7 +1,9 @@
 package natstest_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -40,7 +42,9 @@ func TestClusterSurvivesItsLeader(t *testing.T) {
 		t.Fatal("the stopped server still leads the stream")
 	}
 	natstest.Eventually(t, "a publish after the loss of the leader", func() bool {
-		_, err := js.Publish(t.Context(), "s.2", []byte("y"), jetstream.WithMsgID("2"))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := js.Publish(ctx, "s.2", []byte("y"), jetstream.WithMsgID("2"))
 		return err == nil
 	})
 	old.Restart(t)
