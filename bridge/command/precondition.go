@@ -29,11 +29,31 @@ func (j *job) precondition(ctx context.Context) (why string, err error) {
 		return "", err
 	}
 	for _, e := range events {
-		if why := j.broken(e); why != "" {
+		why := j.broken(e)
+		if why == "" {
+			continue
+		}
+		ours, err := j.ours(ctx, e)
+		if err != nil {
+			return "", err
+		}
+		if !ours {
 			return why, nil
 		}
 	}
 	return "", nil
+}
+
+// ours reports whether a message that seems to be an agent's is one of the bridge's own, as it is with the token of a user.
+func (j *job) ours(ctx context.Context, e sighting) (bool, error) {
+	if e.message.IsZero() || e.origin != subjects.OriginAgent {
+		return false, nil
+	}
+	made, err := j.shift.ledger.MadeByAnother(ctx, j.published.Add(-lookBack), j.id)
+	if err != nil {
+		return false, err
+	}
+	return made(e.message.String()), nil
 }
 
 // broken tells which precondition an event breaks. An event that was stored with the command's own time was before it.
