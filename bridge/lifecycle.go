@@ -11,7 +11,7 @@ import (
 // stage is a set of tasks that run together and are stopped together.
 type stage struct {
 	name   string
-	ctx    context.Context //nolint:containedctx // it is the stage: ending it ends the tasks
+	ctx    context.Context // ends when the stage is stopped
 	end    context.CancelFunc
 	failed func(error) // told of a task that ended before it was asked to
 

@@ -197,6 +197,7 @@ func (p *process) serve(ctx context.Context) error {
 			return fmt.Errorf("nats: %w", err)
 		}
 	}
+	p.log.Info("taking webhooks", "address", p.webhook.Addr().String(), "admin", p.admin.Addr().String())
 	p.intake.run("webhook listener", func(ctx context.Context) error { return p.receiver.Serve(ctx, p.webhook) })
 	p.support.run("spool", p.receiver.Drain)
 	p.support.run("webhook registration", p.register)

@@ -60,26 +60,25 @@ func (b *bot) answer(ctx context.Context, m jetstream.Msg) error {
 	var event struct {
 		Content string `json:"content"`
 	}
-	if err := json.Unmarshal(m.Data(), &event); err != nil {
-		return nil //nolint:nilerr // nothing to answer, and it will not get better
+	if json.Unmarshal(m.Data(), &event) != nil {
+		return nil // nothing to answer, and it will not get better
 	}
-	conversation, _ := json.Marshal(m.Headers().Get(subjects.HeaderConversationID)) // a string always becomes JSON
-	id := m.Headers().Get(subjects.HeaderMsgID)
-	if !wantsHuman(event.Content) {
-		content := fmt.Sprintf("You said %q. Ask for a human at any time.", event.Content)
-		return b.send(ctx, subjects.MessageSend, "answer-"+id, map[string]any{"conversation_id": json.RawMessage(conversation), "content": content})
+	id, conversation := m.Headers().Get(subjects.HeaderMsgID), m.Headers().Get(subjects.HeaderConversationID)
+	reply := fmt.Sprintf("You said %q. Ask for a human at any time.", event.Content)
+	if wantsHuman(event.Content) {
+		reply = "One moment, I am getting a human."
 	}
-	content := "One moment, I am getting a human."
-	if err := b.send(ctx, subjects.MessageSend, "answer-"+id, map[string]any{"conversation_id": json.RawMessage(conversation), "content": content}); err != nil {
-		return err
+	err := b.send(ctx, subjects.MessageSend, "answer-"+id, map[string]string{"conversation_id": conversation, "content": reply})
+	if err == nil && wantsHuman(event.Content) {
+		err = b.send(ctx, subjects.ConversationHandoff, "handoff-"+id, map[string]string{"conversation_id": conversation})
 	}
-	return b.send(ctx, subjects.ConversationHandoff, "handoff-"+id, map[string]any{"conversation_id": json.RawMessage(conversation)})
+	return err
 }
 
 func wantsHuman(content string) bool { return strings.Contains(strings.ToLower(content), "human") }
 
 // send publishes a command. The id makes sure that it is carried out once, however often it is published.
-func (b *bot) send(ctx context.Context, kind subjects.Kind, id string, body map[string]any) error {
+func (b *bot) send(ctx context.Context, kind subjects.Kind, id string, body map[string]string) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
