@@ -22,19 +22,24 @@ var floors = map[string]int{
 	"bridge/webhook": 3,
 	"bridge/command": 3,
 	"bridge/rpc":     3,
+	"bridge/explain": 3,
 
 	"bridge/lease":           2,
 	"bridge/ledger":          2,
 	"bridge/deadletter":      2,
+	"bridge/pause":           2,
 	"bridge/broker":          2,
 	"bridge/broker/natstest": 2, // real servers for tests
 	"bridge/spool":           2,
 	"cxapi/cxsim":            2,
+	"subjects/schema":        2,
+	"subjects/asyncapi":      3,
 
-	"subjects":         1,
-	"cxapi":            1,
-	"bridge/lane":      1,
-	"bridge/telemetry": 1,
+	"subjects":               1,
+	"cxapi":                  1,
+	"bridge/lane":            1,
+	"bridge/broker/embedded": 1, // a server in this process, for broker and spool
+	"bridge/telemetry":       1,
 }
 
 // listed is what go list tells of a package.
