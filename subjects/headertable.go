@@ -134,7 +134,7 @@ func commandHeaders() []Header {
 		{Name: HeaderExpiresAt, Form: HeaderTime, On: onOrders, Meaning: "After this time the command is not carried out."},
 		{
 			Name: HeaderOnlyIf, Form: HeaderText, On: onOrders,
-			Meaning: "Preconditions, comma separated: " + OnlyIfStillWithBot + ", " + OnlyIfNoNewerCustomer + ". One that does not hold ends the command as expired.",
+			Meaning: "Preconditions, comma separated, of a command about a conversation that exists: " + OnlyIfStillWithBot + ", " + OnlyIfNoNewerCustomer + ". One that does not hold ends the command as expired.",
 		},
 		{Name: HeaderReplayOf, Form: HeaderText, On: onOrders, Meaning: "The id of the command that this one repeats, set by a replay of a dead letter."},
 		{Name: HeaderSchedule, Form: HeaderText, Always: true, On: schedule, Meaning: "When the server publishes the command, such as \"@at 2026-11-22T10:00:00Z\"."},

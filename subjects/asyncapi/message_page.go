@@ -53,7 +53,12 @@ func (p *page) members(what string, raw json.RawMessage) {
 	}
 	p.table([]string{what, "form", "meaning"}, rows)
 	for _, rule := range rules(n) {
-		p.line("%s", rule)
+		p.line("Of the members: %s", rule)
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.Properties)) {
+		for _, rule := range rules(inner(n.Properties[name])) {
+			p.line("In `%s`: %s", name, rule)
+		}
 	}
 }
 
@@ -103,7 +108,7 @@ func rules(n node) []string {
 	for _, r := range []struct {
 		groups []node
 		text   string
-	}{{n.AnyOf, "At least one of %s is there."}, {n.OneOf, "There is either %s."}} {
+	}{{n.AnyOf, "at least one of %s is there."}, {n.OneOf, "there is either %s."}} {
 		var groups []string
 		for _, g := range r.groups {
 			if len(g.Required) > 0 {
@@ -121,6 +126,8 @@ func rules(n node) []string {
 func form(n node) string {
 	var words []string
 	switch {
+	case len(n.Properties) > 0:
+		words = append(words, "object")
 	case n.Const != nil:
 		words = append(words, fmt.Sprintf("`%v`", n.Const))
 	case len(n.Enum) > 0:
