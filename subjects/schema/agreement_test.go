@@ -102,7 +102,7 @@ func plain(dec *json.Decoder, member string) bool {
 	case json.Number:
 		return !strings.ContainsAny(v.String(), ".eE") && v != "-0"
 	case string:
-		return !strings.HasSuffix(member, "_id") || member == "source_id" || len(v) <= 256
+		return !strings.HasSuffix(member, "_id") || member == "source_id" || len(v) <= 256 || utf8.RuneCountInString(v) > 256
 	case json.Delim:
 		return plainInside(dec, v)
 	}
