@@ -46,12 +46,10 @@ func (e *elected) run(ctx context.Context) error {
 			return err
 		}
 		begun := time.Now()
-		e.log.Info("this bridge carries out commands now", "epoch", term.Epoch())
 		err = e.serve(ctx, term)
 		if ctx.Err() != nil {
 			return err
 		}
-		e.log.Warn("this bridge does not carry out commands any more", "epoch", term.Epoch(), "reason", reason(err, term))
 		if time.Since(begun) > steadyTerm {
 			pause = firstPause
 		}
@@ -69,19 +67,15 @@ func (e *elected) serve(ctx context.Context, term *lease.Term) error {
 	hard, cut := outlive(ctx, e.grace)
 	defer cut()
 	err := e.runner.Run(ctx, hard, term)
+	if ctx.Err() == nil && term.Err() == nil { // the end of a term is told by the lease
+		e.log.Error("carrying out commands was given up, and begins anew", "epoch", term.Epoch(), "error", err)
+	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
 	defer cancel()
 	if released := term.Release(limit); released != nil {
 		err = errors.Join(err, released)
 	}
 	return err
-}
-
-func reason(err error, term *lease.Term) error {
-	if err != nil {
-		return err
-	}
-	return term.Err()
 }
 
 // working reports why this bridge is neither active nor a standby of one that is.

@@ -266,6 +266,23 @@ func TestAnotherBridgeTakesOver(t *testing.T) {
 	}
 }
 
+func TestBridgeAnswersRequests(t *testing.T) {
+	sim, cfg := simulate(t)
+	c, err := sim.NewConversation(cxsim.Visitor{Name: "Ann", Email: "ann@example.test", Text: "hi"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, start(t, cfg).waitReady().NATSURL()).Conn()
+	for subject, want := range map[string]string{
+		"cx.rpc.bridge.status": `"ready":true`, "cx.rpc.inbox.list": `"name":"Chat"`, "cx.rpc.message.send": `"status":"done"`,
+	} {
+		answer, err := conn.Request(subject, fmt.Appendf(nil, `{"conversation_id":%d,"content":"hi"}`, c.ID), natstest.Patience)
+		if err != nil || !strings.Contains(string(answer.Data), want) {
+			t.Errorf("%s = %v, %v; want %s", subject, answer, err, want)
+		}
+	}
+}
+
 func TestBridgeWithoutCommandsNeedsNoAPI(t *testing.T) {
 	_, cfg := simulate(t)
 	cfg.Commands.Enabled, cfg.CX.AccessToken = false, ""

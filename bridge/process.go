@@ -213,7 +213,7 @@ func (p *process) join(ctx context.Context, ready *readiness) error {
 		return err
 	}
 	p.support.run("ledger", p.ledger.Follow)
-	p.support.run("rpc", p.rpc().Run)
+	p.support.run("rpc", p.rpc(ready).Run)
 	if p.cfg.Commands.Enabled {
 		if err := p.carryOut(ctx); err != nil {
 			return err

@@ -1,6 +1,10 @@
 package bridge
 
-import "runtime/debug"
+import (
+	"regexp"
+	"runtime/debug"
+	"strings"
+)
 
 // Version returns the version of the program, as the Go toolchain stamped it into the binary.
 func Version() string {
@@ -9,4 +13,14 @@ func Version() string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+var semantic = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`)
+
+// semanticVersion returns a version as NATS micro services have it: three numbers, without the "v" of Go.
+func semanticVersion(version string) string {
+	if v := strings.TrimPrefix(version, "v"); semantic.MatchString(v) {
+		return v
+	}
+	return "0.0.0"
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/command"
 	"github.com/cxbridge/cxbridge/bridge/rpc"
+	"github.com/cxbridge/cxbridge/cxapi"
 )
 
 // runner makes what carries out commands.
@@ -23,8 +24,60 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 }
 
 // rpc makes the micro service.
-func (p *process) rpc() *rpc.Service {
+func (p *process) rpc(ready *readiness) *rpc.Service {
+	queries := map[string]rpc.Query{"bridge.status": p.status(ready)}
+	if p.client != nil {
+		queries["inbox.list"] = p.inboxes
+	}
 	return rpc.New(p.cfg.RPC, rpc.Deps{
-		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Conn: p.broker.Conn(), JetStream: p.broker.JetStream(), Version: "0.0.0", Log: p.log,
+		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Conn: p.broker.Conn(), JetStream: p.broker.JetStream(), Queries: queries,
+		Version: semanticVersion(Version()), Log: p.log,
 	})
+}
+
+// inbox is a row of the answer to inbox.list.
+type inbox struct {
+	ID          cxapi.ID `json:"id"`
+	Name        string   `json:"name"`
+	ChannelType string   `json:"channel_type"`
+}
+
+func (p *process) inboxes(ctx context.Context, _ []byte) (any, error) {
+	found, err := p.client.ListInboxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]inbox, 0, len(found))
+	for _, i := range found {
+		rows = append(rows, inbox{ID: i.ID, Name: i.Name, ChannelType: i.ChannelType})
+	}
+	return rows, nil
+}
+
+// status is the answer to bridge.status, of the bridge that happens to be asked.
+type status struct {
+	Bridge   string  `json:"bridge"` // host and process
+	Version  string  `json:"version"`
+	Ready    bool    `json:"ready"`
+	Problems []Fault `json:"problems"`
+	Active   bool    `json:"active"` // it is the one that carries out commands
+	Epoch    uint64  `json:"epoch"`
+	Paused   bool    `json:"paused"`
+	Held     int     `json:"commands_held"`
+	Spooled  uint64  `json:"events_spooled"`
+}
+
+func (p *process) status(ready *readiness) rpc.Query {
+	return func(ctx context.Context, _ []byte) (any, error) {
+		s := status{Bridge: holder(), Version: Version(), Problems: ready.prove(ctx, readyFresh)}
+		s.Ready = len(s.Problems) == 0
+		if e := p.elected.Load(); e != nil {
+			r := e.runner.Status()
+			s.Active, s.Epoch, s.Paused, s.Held = r.Active, r.Epoch, r.Paused, r.Held
+		}
+		if p.spool != nil {
+			s.Spooled = p.spool.Stats().Messages
+		}
+		return s, nil
+	}
 }
