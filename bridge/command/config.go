@@ -65,10 +65,18 @@ func (c Config) Check(report func(key, rule string, value any)) {
 
 // need is how long the lease must still be ours when a call begins.
 //
-// A call may last longer than that. The next holder finds its claim and waits echo_wait before it does anything about the conversation
-// that does not follow from the call's own echo; so the call has ended by then if the lease lasts for what the time-out exceeds echo_wait.
+// A call may last longer than that. The next holder finds its claim and has patience before it does anything about the conversation that
+// does not follow from the call's own echo; by then the call has ended.
 func (c Config) need() time.Duration {
 	return min(max(c.CallTimeout-c.EchoWait, c.LeaseTTL/4), c.LeaseTTL/2)
+}
+
+// patience is how long to wait for the echo of a call: our own, or that of a bridge that may be alive and not know that its term is over.
+func (c Config) patience(foreign bool) time.Duration {
+	if foreign {
+		return max(c.EchoWait, c.CallTimeout-c.need())
+	}
+	return c.EchoWait
 }
 
 // plainSubject reports whether a message can be published on the subject.

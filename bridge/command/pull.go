@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	pullLeast     = 64 // not less, as a pull costs a round trip
 	pullExpiry    = 20 * time.Second
 	pullHeartbeat = 5 * time.Second
 	maxStalls     = 3
@@ -86,7 +87,11 @@ func (p *pulling) room() int {
 	if _, shut := p.gate.shut(); shut {
 		return 0
 	}
-	return max(min(p.cfg.MaxPending-p.held.len(), pullSize), 0)
+	room := min(p.cfg.MaxPending-p.held.len(), pullSize)
+	if room < max(min(p.cfg.MaxPending/4, pullLeast), 1) {
+		return 0
+	}
+	return room
 }
 
 // idle waits until there may be room.

@@ -35,7 +35,7 @@ type sighting struct {
 	created   bool // it is a conversation_created, with the three below
 	inbox     string
 	sourceID  string
-	contactID string
+	contactID subjects.ID
 
 	human string // how the event shows that a human agent has the conversation; empty if it does not
 }
@@ -93,7 +93,7 @@ func (s *sightings) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	case subjects.EventConversationCreated:
 		e.created, e.inbox = true, h.Get(subjects.HeaderInboxID)
 		e.sourceID = gjson.GetBytes(body, "contact_inbox.source_id").String()
-		e.contactID = firstText(body, "contact_inbox.contact_id", "meta.sender.id")
+		e.contactID = firstID(body, "contact_inbox.contact_id", "meta.sender.id")
 		e.human = assigned(gjson.GetBytes(body, "meta"))
 	case "conversation_opened":
 		e.human = "the conversation was opened for agents"
@@ -144,11 +144,12 @@ func idOf(text string, body []byte, paths ...string) subjects.ID {
 	return subjects.StringID(text)
 }
 
-func firstText(body []byte, paths ...string) string {
+// firstID returns the first id that one of the paths leads to.
+func firstID(body []byte, paths ...string) subjects.ID {
 	for _, path := range paths {
-		if found := gjson.GetBytes(body, path); found.Exists() && found.Type != gjson.Null {
-			return found.String()
+		if id, err := subjects.ParseID([]byte(gjson.GetBytes(body, path).Raw)); err == nil {
+			return id
 		}
 	}
-	return ""
+	return subjects.ID{}
 }

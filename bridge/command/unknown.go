@@ -65,7 +65,7 @@ func (j *job) search(cause string) state {
 		if j.searching.IsZero() {
 			j.searching = now
 		}
-		left := j.shift.cfg.EchoWait - now.Sub(j.searching)
+		left := j.shift.cfg.patience(j.foreign) - now.Sub(j.searching)
 		if left <= 0 {
 			return 0, j.park(cause)
 		}
@@ -78,6 +78,9 @@ func (j *job) search(cause string) state {
 func (j *job) settledBy(echo *sighting) state {
 	if j.kind == subjects.ConversationStart {
 		j.conversation = echo.conversation
+		if j.contact.IsZero() {
+			j.contact = echo.contactID
+		}
 	} else {
 		j.message = echo.message
 	}
@@ -96,7 +99,7 @@ func (j *job) park(cause string) state {
 		j.spent += pause
 		return j.release(pause)
 	}
-	detail := fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.EchoWait, cause)
+	detail := fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.patience(j.foreign), cause)
 	return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, detail})
 }
 
@@ -180,7 +183,7 @@ func (j *job) conversations(ctx context.Context, from, outcomes time.Time) ([]si
 	}
 	var found []sighting
 	for _, e := range events {
-		ours := !j.contact.IsZero() && e.contactID == j.contact.String() || strings.EqualFold(e.sourceID, j.sourceID())
+		ours := !j.contact.IsZero() && e.contactID.String() == j.contact.String() || strings.EqualFold(e.sourceID, j.sourceID())
 		if id := e.conversation.String(); ours && !seen[id] && e.inbox == j.command.Start.InboxID.String() {
 			seen[id] = true
 			found = append(found, e)

@@ -176,7 +176,7 @@ func TestACrashDuringACallIsUnknownWithoutEcho(t *testing.T) {
 	b := newBus(t)
 	p := newPlatform(t, b)
 	cfg := testConfig()
-	cfg.EchoWait = shortEcho
+	cfg.EchoWait, cfg.CallTimeout = shortEcho, time.Second
 	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg)
 	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusUnknown || r.Attempts != 1 {
 		t.Errorf("%+v", r)
