@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := v2.15.0
 
 # Every build tag of the tests that need more than Go, so that vet and lint see all files.
-TAGS := e2e
+TAGS := e2e,contract
 PARALLEL ?= 2
 FUZZTIME ?= 10s
 
@@ -49,6 +49,10 @@ fuzz: ## each fuzz target for FUZZTIME (10s, or a count such as 2000x)
 .PHONY: e2e
 e2e: build ## the built binary as a process: killed, frozen, cut off
 	go test -tags=e2e -count=1 -timeout 20m ./test/e2e/...
+
+.PHONY: contract
+contract: ## the official parser of AsyncAPI and the CloudEvents SDKs as judges (needs npm)
+	go test -count=1 -tags contract -timeout 15m ./subjects/schema ./test/contract
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal

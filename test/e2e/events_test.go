@@ -20,9 +20,6 @@ import (
 
 const pathToken = "e2e-path-token-0123456789abcdef"
 
-// tenant of all tests here.
-const tenant = "acme.cx.sangoma.com"
-
 // messageEvent is a message_created webhook as the vendor lays it out.
 func messageEvent(message, conversation int) []byte {
 	return fmt.Appendf(nil, `{"event":"message_created","id":%d,"content":"hello %d","content_type":"text","message_type":"incoming","private":false,`+
@@ -143,43 +140,60 @@ func stored(t *testing.T, js jetstream.JetStream) map[string][]uint64 {
 	return where
 }
 
-// readAll hands every message that a stream holds now to a function.
+// readAll hands every message that a stream holds now to a function, in order.
 func readAll(t *testing.T, js jetstream.JetStream, stream string, each func(m jetstream.Msg, at uint64)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	var last, read uint64
+	eventually(t, "the state of "+stream, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s, err := js.Stream(ctx, stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return true // the bridge has not made it yet
+		}
+		if err == nil && s.CachedInfo().State.Msgs > 0 {
+			last = s.CachedInfo().State.LastSeq
+		}
+		return err == nil
+	})
+	eventually(t, "the messages of "+stream, func() bool {
+		err := readFrom(js, stream, read+1, last, func(m jetstream.Msg, at uint64) {
+			read = at
+			each(m, at)
+		})
+		return err == nil
+	})
+}
+
+// readFrom reads a part of a stream. A consumer that was made while servers come and go can stand still; it is given up then, and the
+// caller goes on with another one.
+func readFrom(js jetstream.JetStream, stream string, first, last uint64, each func(m jetstream.Msg, at uint64)) error {
+	if first > last {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	s, err := js.Stream(ctx, stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return // the bridge has not made it yet
-	}
+	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first})
 	if err != nil {
-		t.Fatal(err)
-	}
-	last := s.CachedInfo().State.LastSeq
-	if s.CachedInfo().State.Msgs == 0 {
-		return
-	}
-	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	messages, err := c.Messages()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := messages.Next(jetstream.NextMaxWait(15 * time.Second))
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		meta, err := m.Metadata()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		each(m, meta.Sequence.Stream)
 		if meta.Sequence.Stream >= last {
-			return
+			return nil
 		}
 	}
 }

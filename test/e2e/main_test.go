@@ -24,6 +24,8 @@ var binary string
 const (
 	envServerPort  = "CXBRIDGE_E2E_NATS_PORT"
 	envServerStore = "CXBRIDGE_E2E_NATS_STORE"
+	envServerRoute = "CXBRIDGE_E2E_NATS_ROUTE" // in a cluster: the server's own port for the others, and the routes to all of them
+	envServerPeers = "CXBRIDGE_E2E_NATS_PEERS"
 )
 
 func TestMain(m *testing.M) {
@@ -60,10 +62,19 @@ func serveNATS() error {
 	if err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "e2e", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(envServerStore),
+	options := &server.Options{
+		ServerName: "e2e-" + os.Getenv(envServerPort), Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(envServerStore),
 		SyncAlways: true, NoSigs: true, DisableJetStreamBanner: true, MaxPayload: 8 << 20,
-	})
+	}
+	if route := os.Getenv(envServerRoute); route != "" {
+		options.SyncAlways = false // a majority of servers is what makes a message safe
+		options.Cluster.Name, options.Cluster.Host = "e2e", "127.0.0.1"
+		if options.Cluster.Port, err = strconv.Atoi(route); err != nil {
+			return err
+		}
+		options.Routes = server.RoutesFromStr(os.Getenv(envServerPeers))
+	}
+	s, err := server.NewServer(options)
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,7 @@ func get(url string) (int, string) {
 type natsServer struct {
 	port  int
 	store string
+	env   []string // of a member of a cluster
 	*process
 }
 
@@ -171,7 +172,7 @@ func (n *natsServer) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.process = start(t, []string{fmt.Sprintf("%s=%d", envServerPort, n.port), envServerStore + "=" + n.store}, self)
+	n.process = start(t, append([]string{fmt.Sprintf("%s=%d", envServerPort, n.port), envServerStore + "=" + n.store}, n.env...), self)
 }
 
 // bridge is cxbridge as a process.
