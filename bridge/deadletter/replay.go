@@ -27,6 +27,12 @@ func (s *Store) Replay(ctx context.Context, letter Stored) (commandID string, er
 	return s.publish(ctx, letter, message)
 }
 
+// Replayable returns nil if a letter can be replayed, and else an error that is [ErrNotReplayable].
+func (s *Store) Replayable(letter Stored) error {
+	_, err := s.command(letter)
+	return err
+}
+
 func (s *Store) publish(ctx context.Context, letter Stored, message *nats.Msg) (string, error) {
 	if _, err := s.js.PublishMsg(ctx, message, jetstream.WithExpectStream(s.names.CommandsStream())); err != nil {
 		return "", fmt.Errorf("replay dead letter %d as command %s: %w", letter.Seq, message.Header.Get(subjects.HeaderMsgID), err)
