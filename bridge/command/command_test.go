@@ -216,3 +216,32 @@ func TestABudgetRunsOut(t *testing.T) {
 		t.Errorf("%d dead letters", n)
 	}
 }
+
+func TestAResultIsACloudEventAndCarriesTheTrace(t *testing.T) {
+	b := newBus(t)
+	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 1)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	b.command(t, subjects.MessageSend, "a b", `{"conversation_id":"4 2","content":"x"}`, subjects.HeaderTraceparent, trace, "Nats-TTL", "1h")
+	b.result(t, subjects.MessageSend, "a b")
+	stream, err := b.js.Stream(t.Context(), b.names.ResultsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := m.Header.Get(subjects.HeaderMsgID)
+	for name, want := range map[string]string{
+		subjects.HeaderCEID: id, subjects.HeaderCESpecVersion: "1.0", subjects.HeaderCESource: "//" + testTenant, subjects.HeaderCESubject: "4%202",
+		subjects.HeaderCommandID: "a b", subjects.HeaderStatus: "done", subjects.HeaderTenant: testTenant, subjects.HeaderTraceparent: trace,
+		subjects.HeaderContentType: "application/json", "Nats-TTL": "",
+	} {
+		if got := m.Header.Get(name); got != want {
+			t.Errorf("%s is %q instead of %q", name, got, want)
+		}
+	}
+	if id == "" || m.Header.Get(subjects.HeaderCETime) == "" || m.Header.Get(subjects.HeaderCEType) == "" {
+		t.Errorf("%v", m.Header)
+	}
+}

@@ -15,6 +15,8 @@ const (
 	consumerPrefix = "cxbridge-"
 	ackWait        = 2 * time.Minute
 	pullSize       = 256
+
+	takeOverPatience = 30 * time.Second
 )
 
 // ErrTermOver says that another bridge has taken over.
@@ -40,6 +42,8 @@ type position struct {
 // bridge that does not know yet that its term is over gets no more commands, and the position is never lost. What the earlier terms
 // acknowledged beyond their floor comes once more; the ledger knows it.
 func (s *shift) takeOver(ctx context.Context) (*position, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)
+	defer cancel()
 	stream, err := s.js.Stream(ctx, s.stream)
 	if err != nil {
 		return nil, fmt.Errorf("take over %s: %w", s.stream, err)
@@ -95,7 +99,9 @@ func (s *shift) create(ctx context.Context, floor uint64) (jetstream.Consumer, e
 
 // renew replaces the consumer of this term after deliveries have gone astray: the server would deliver them again only after later ones.
 func (s *shift) renew(ctx context.Context) (*position, error) {
-	err := s.js.DeleteConsumer(ctx, s.stream, consumerName(s.epochNumber))
+	short, cancel := context.WithTimeout(ctx, busPatience)
+	defer cancel()
+	err := s.js.DeleteConsumer(short, s.stream, consumerName(s.epochNumber))
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("renew consumer: %w", err)
 	}

@@ -33,7 +33,7 @@ func TestCrashesLoseNothingRepeatNothingAndKeepTheOrder(t *testing.T) {
 	cfg.EchoWait, cfg.CallTimeout, cfg.MaxInFlight = shortEcho, time.Second, 4
 	for epoch := range uint64(crashes) {
 		x := run(t, newRunner(t, b, p, cfg), epoch+1)
-		for range conversations * each / crashes / 2 {
+		for range conversations * each / crashes / 2 { // half of them are left for the last term
 			<-p.called
 		}
 		x.crash(t)

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -48,12 +49,12 @@ func (f *former) take(m jetstream.Msg, _ *jetstream.MsgMetadata) {
 
 // of returns the results about a conversation that were published since a time.
 func (f *former) of(ctx context.Context, conversation string, since time.Time) (found []subjects.Result, err error) {
-	err = f.reading.upTo(ctx, since, func() { found = f.results[conversation][:len(f.results[conversation]):len(f.results[conversation])] })
+	err = f.reading.upTo(ctx, since, func() { found = slices.Clip(f.results[conversation]) })
 	return found, err
 }
 
 // startedSince returns the results of commands that started conversations, since a time.
 func (f *former) startedSince(ctx context.Context, since time.Time) (found []subjects.Result, err error) {
-	err = f.reading.upTo(ctx, since, func() { found = f.started[:len(f.started):len(f.started)] })
+	err = f.reading.upTo(ctx, since, func() { found = slices.Clip(f.started) })
 	return found, err
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
+// attempt is how long one request to a server may take that may be restarting; it is repeated.
+const attempt = 5 * time.Second
+
 const testTenant = "acme.cx.sangoma.com"
 
 func TestMain(m *testing.M) { natstest.VerifyNoLeaks(m) }
@@ -93,11 +96,13 @@ func (b *bus) result(t *testing.T, kind subjects.Kind, id string) subjects.Resul
 	t.Helper()
 	var r subjects.Result
 	natstest.Eventually(t, "for the result of "+id, func() bool {
-		stream, err := b.js.Stream(t.Context(), b.names.ResultsStream())
+		ctx, cancel := context.WithTimeout(t.Context(), attempt)
+		defer cancel()
+		stream, err := b.js.Stream(ctx, b.names.ResultsStream())
 		if err != nil {
 			return false
 		}
-		m, err := stream.GetLastMsgForSubject(t.Context(), b.names.Result(kind, id))
+		m, err := stream.GetLastMsgForSubject(ctx, b.names.Result(kind, id))
 		return err == nil && json.Unmarshal(m.Data, &r) == nil
 	})
 	return r
@@ -138,7 +143,7 @@ func (b *bus) event(t testing.TB, id, conversation int, kind, content string, he
 		m.Header.Set(header[i], header[i+1])
 	}
 	natstest.Eventually(t, "to publish an event", func() bool { // the server may be restarting
-		ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), attempt)
 		defer cancel()
 		_, err := b.js.PublishMsg(ctx, m)
 		return err == nil

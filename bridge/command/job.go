@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	busPatience       = 10 * time.Second       // for what one state asks of the bus
 	rivalWait         = time.Minute            // for another copy of the command, whose end wakes this one
 	invalidTermWait   = 200 * time.Millisecond // until the lease is renewed, or known to be lost
 	conversationPause = 10 * time.Second       // when a conversation has its 200 messages of the minute
@@ -95,7 +96,7 @@ func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect boo
 // yet to learn waits here.
 func (j *job) step(ctx context.Context) (time.Duration, bool) {
 	for {
-		wait, next := j.state(ctx)
+		wait, next := j.advance(ctx)
 		switch {
 		case next == nil && wait <= 0:
 			return 0, true
@@ -112,6 +113,13 @@ func (j *job) step(ctx context.Context) (time.Duration, bool) {
 			return wait, false
 		}
 	}
+}
+
+// advance runs one state. What it asks of the bus must not take for ever: a request that was lost in a restart of the server is never answered.
+func (j *job) advance(ctx context.Context) (time.Duration, state) {
+	ctx, cancel := context.WithTimeout(ctx, busPatience)
+	defer cancel()
+	return j.state(ctx)
 }
 
 // fault is how a state ends that the bus has let down: the same again after a pause, for ever, as nothing may be left out. Only the end of
@@ -235,6 +243,10 @@ func (j *job) take(ctx context.Context) (time.Duration, state) {
 	if !j.shift.term.Valid(need) {
 		j.shift.gate.leave(&j.permit)
 		return 0, j.release(invalidTermWait)
+	}
+	if j.shift.gate.closed() {
+		j.shift.gate.leave(&j.permit)
+		return 0, j.release(0)
 	}
 	if j.expired() {
 		j.shift.gate.leave(&j.permit)

@@ -291,6 +291,13 @@ func (g *gate) shut() (why string, shut bool) {
 	return "", false
 }
 
+// closed reports whether no call may be made now, although it was granted a moment ago.
+func (g *gate) closed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused || time.Now().Before(g.hold) || g.breaker.State() == gobreaker.StateOpen
+}
+
 // view is what the metrics and the status tell of a gate.
 type view struct {
 	Paused  bool

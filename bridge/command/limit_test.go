@@ -280,3 +280,24 @@ func TestPause(t *testing.T) {
 		}
 	})
 }
+
+// TestAGrantIsWorthNothingOnceTheAPIAsksToWait: what was granted before must look again.
+func TestAGrantIsWorthNothingOnceTheAPIAsksToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(0, 1)
+		defer q.detach()
+		early := &permit{key: "early"}
+		if !q.enter(early) || q.closed() {
+			t.Fatal("not granted")
+		}
+		q.answers(FailureRateLimited, 5*time.Second)
+		q.add("a")
+		if !q.closed() {
+			t.Error("open")
+		}
+		q.leave(early)
+		if passes(5 * time.Second); q.closed() {
+			t.Error("closed")
+		}
+	})
+}

@@ -157,6 +157,8 @@ func (p *pulling) inspect(ctx context.Context, cause error) error {
 	if errors.Is(cause, jetstream.ErrConsumerDeleted) || errors.Is(cause, jetstream.ErrConsumerNotFound) {
 		return errGone
 	}
+	ctx, cancel := context.WithTimeout(ctx, busPatience)
+	defer cancel()
 	info, err := p.at.consumer.Info(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):

@@ -251,6 +251,8 @@ func (s *shift) prepare(ctx context.Context) error {
 }
 
 func (s *shift) begins(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)
+	defer cancel()
 	stream, err := s.js.Stream(ctx, s.stream)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", s.stream, err)
