@@ -30,6 +30,7 @@ type Sources struct {
 	Ignore  []string          // variables that begin with EnvPrefix and are no configuration
 	Flags   map[string]string // values by key
 	APIOnly bool              // check only what calls at the API need
+	BusOnly bool              // check only what is needed to find the bus
 }
 
 // LoadConfig reads a configuration: the defaults, then the file, then the environment, then flags. The error is a [*ConfigError] with all
@@ -38,10 +39,14 @@ func LoadConfig(s Sources) (Config, error) {
 	l := read(s)
 	cfg := DefaultConfig()
 	l.decode(&cfg)
-	l.checkTwins(cfg)
-	if s.APIOnly {
+	l.checkTwins(cfg, s.BusOnly)
+	switch {
+	case s.APIOnly:
 		cfg.CX.check(true, section("cx", l.problem))
-	} else {
+	case s.BusOnly:
+		cfg.NATS.Check(section("nats", l.problem))
+		cfg.Subjects.check(section("subjects", l.problem))
+	default:
 		cfg.check(l.problem)
 	}
 	if len(l.problems) > 0 {

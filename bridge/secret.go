@@ -12,12 +12,13 @@ import (
 const maxSecretFile = 1 << 20
 
 // checkTwins looks at each secret x whose key x_file names a file: x itself must not be set, and the file must hold something. The file is
-// read by the component that needs the secret, most of them each time that it changes.
-func (l *loader) checkTwins(cfg Config) {
+// read by the component that needs the secret, most of them each time that it changes. With busOnly only those of the bus are looked at, because
+// an operator may not be allowed to read the others.
+func (l *loader) checkTwins(cfg Config, busOnly bool) {
 	fields := reflect.ValueOf(cfg)
 	for _, key := range l.schema.keys {
 		file := l.schema.leaves[key]
-		if file.twin == "" || l.bad[key] || l.bad[file.twin] {
+		if file.twin == "" || l.bad[key] || l.bad[file.twin] || busOnly && !strings.HasPrefix(key, "nats.") {
 			continue
 		}
 		path := fields.FieldByIndex(file.index).String()

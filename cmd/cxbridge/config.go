@@ -21,6 +21,16 @@ every key.`
 // configFlags adds the flags of the configuration to a command, and returns how to load it. With apiOnly the command needs nothing but the
 // API, and what concerns the rest may be missing.
 func configFlags(cmd *cobra.Command, apiOnly bool) func() (bridge.Config, error) {
+	sources := sourceFlags(cmd)
+	return func() (bridge.Config, error) {
+		from := sources()
+		from.APIOnly = apiOnly
+		return bridge.LoadConfig(from)
+	}
+}
+
+// sourceFlags adds the flags of the configuration to a command, and returns how to find out where it comes from.
+func sourceFlags(cmd *cobra.Command) func() bridge.Sources {
 	flags := cmd.Flags()
 	file := flags.StringP("config", "c", os.Getenv(configVariable), "TOML file with the configuration; also $"+configVariable)
 	for _, key := range bridge.Keys() {
@@ -30,8 +40,8 @@ func configFlags(cmd *cobra.Command, apiOnly bool) func() (bridge.Config, error)
 		}
 	}
 	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + configHelp)
-	return func() (bridge.Config, error) {
-		return bridge.LoadConfig(bridge.Sources{File: *file, Environ: os.Environ(), Ignore: []string{configVariable}, Flags: changed(flags), APIOnly: apiOnly})
+	return func() bridge.Sources {
+		return bridge.Sources{File: *file, Environ: os.Environ(), Ignore: []string{configVariable}, Flags: changed(flags)}
 	}
 }
 

@@ -23,7 +23,8 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), simCommand(), webhookCommand(), botCommand(), inboxCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), simCommand(), webhookCommand(), botCommand(), inboxCommand(), versionCommand(),
+		deadCommand(), explainCommand(), pauseCommand(), resumeCommand())
 	return root
 }
 

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cxbridge/cxbridge/bridge/explain"
+)
+
+func explainCommand() *cobra.Command {
+	return busCommand(&cobra.Command{
+		Use: "explain ID", Short: "Tell everything known of a command, a message or an event", Args: oneID,
+		Long: "Tell everything known of a command id, a message id or an event id, in order of time: when it was published, claimed, tried, echoed,\n" +
+			"recorded and answered, and where it stands if it has not ended. Bodies are not shown.",
+	}, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
+		account, err := explain.New(b.JetStream(), b.names).Explain(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), account)
+		}
+		return tellAccount(cmd.OutOrStdout(), account)
+	})
+}
+
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return usageError{fmt.Errorf("%s needs one id; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+	}
+	return nil
+}
+
+func tellAccount(out io.Writer, a explain.Account) error {
+	if len(a.Is) > 0 {
+		if err := say(out, "%s is the id of a %s.", plain(a.ID), strings.Join(a.Is, " and of a ")); err != nil {
+			return err
+		}
+	}
+	for _, c := range a.Commands {
+		if err := say(out, "Command %s (%s) is %s: %s.", plain(c.ID), plain(string(c.Command)), c.State, plain(c.Text)); err != nil {
+			return err
+		}
+	}
+	for _, remark := range a.Remarks {
+		if err := say(out, "Note: %s.", plain(remark)); err != nil {
+			return err
+		}
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, e := range a.Entries {
+		where := ""
+		if e.Stream != "" {
+			where = fmt.Sprintf("[%s %d]", e.Stream, e.Sequence)
+		}
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s %s\n", e.Time, e.What, plain(e.Text), where); err != nil {
+			return fmt.Errorf("write output: %w", err)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
