@@ -33,12 +33,13 @@ func newFormer(js jetstream.JetStream, names subjects.Names, kinds ...subjects.K
 
 func (f *former) reset() { f.results, f.started = make(map[string][]subjects.Result), nil }
 
-func (f *former) take(m jetstream.Msg, _ *jetstream.MsgMetadata) {
+func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	var r subjects.Result
 	if err := json.Unmarshal(m.Data(), &r); err != nil {
 		return // somebody else's message on our subject is no result
 	}
 	r.Response = nil
+	r.FinishedAt.Time = meta.Timestamp // by the clock that tells when commands were published, and not cut to milliseconds
 	if r.Command == subjects.ConversationStart {
 		f.started = append(f.started, r)
 	}
