@@ -3,6 +3,7 @@ package bridge
 import (
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -233,7 +234,7 @@ func isDomain(s string) bool {
 func checkAddress(key, address string, report reporter) bool {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
 		report(key, `must be host:port, such as "127.0.0.1:8081"`, address)

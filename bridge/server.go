@@ -73,6 +73,8 @@ func serveAdmin(ctx context.Context, l net.Listener, h http.Handler, log *slog.L
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }

@@ -64,7 +64,7 @@ func NewLogger(w io.Writer, c Config) (*slog.Logger, error) {
 	if c.Format == FormatJSON || c.Format == FormatAuto && !terminal {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})), nil
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})), nil
 }
 
 // IsTerminal reports whether w is a terminal.
