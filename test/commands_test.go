@@ -195,18 +195,6 @@ func TestAResultAlsoGoesWhereTheCommandAsksFor(t *testing.T) {
 	}
 }
 
-func TestTheTraceOfACommandGoesOnInItsAPICall(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, cxsim.Options{})
-	b := w.start().bot()
-	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	b.say("traced", w.conversation("ann"), "hello", "traceparent", trace)
-	b.said("traced", "done", "")
-	if got := w.sim.Journal()[0].Header["Traceparent"]; !strings.HasPrefix(got, trace[:35]) {
-		t.Errorf("the API call has the traceparent %q; want one of the trace of the command, %s", got, trace)
-	}
-}
-
 func TestAMalformedCommandIsInvalidAndKeptWholeAndNeverSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cxsim.Options{})
