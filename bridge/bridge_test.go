@@ -17,6 +17,7 @@ import (
 	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/broker"
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/bridge/pause"
 	"github.com/cxbridge/cxbridge/cxapi/cxsim"
 )
 
@@ -264,6 +265,44 @@ func TestAnotherBridgeTakesOver(t *testing.T) {
 	if n := len(sim.Journal()); n != 2 {
 		t.Errorf("%d calls of the API; want 2", n)
 	}
+}
+
+func TestPausedCommandsWaitAcrossRestarts(t *testing.T) {
+	sim, cfg := simulate(t)
+	server := natstest.Start(t)
+	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
+	c, err := sim.NewConversation(cxsim.Visitor{Name: "Ann", Email: "ann@example.test", Text: "hi"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cfg).waitReady().stop()
+	js := server.JetStream(t)
+	bucket, err := js.KeyValue(t.Context(), "CX_BRIDGE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses := pause.New(bucket, slog.New(slog.DiscardHandler))
+	if _, _, err := pauses.Pause(t.Context(), "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, cfg).waitReady()
+	if _, err := js.Publish(t.Context(), "cx.cmd.message.send", fmt.Appendf(nil, `{"conversation_id":%d,"content":"hi"}`, c.ID)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := js.Conn().Request("cx.rpc.bridge.status", nil, natstest.Patience)
+	if err != nil || !strings.Contains(string(answer.Data), `"paused":true`) {
+		t.Errorf("status = %v, %v", answer, err)
+	}
+	if status := b.post(event(1)); status != http.StatusOK {
+		t.Errorf("webhook = %d", status)
+	}
+	if n := len(sim.Journal()); n != 0 {
+		t.Errorf("%d calls of the API while paused", n)
+	}
+	if _, _, err := pauses.Resume(t.Context(), "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	natstest.Eventually(t, "the result", func() bool { return stored(t, js, "CX_RESULTS") == 1 })
 }
 
 func TestBridgeAnswersRequests(t *testing.T) {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cxbridge/cxbridge/bridge/broker"
+	"github.com/cxbridge/cxbridge/bridge/command"
 	"github.com/cxbridge/cxbridge/bridge/lease"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
+	"github.com/cxbridge/cxbridge/bridge/pause"
 	"github.com/cxbridge/cxbridge/bridge/spool"
 	"github.com/cxbridge/cxbridge/bridge/telemetry"
 	"github.com/cxbridge/cxbridge/bridge/webhook"
@@ -243,8 +246,33 @@ func (p *process) carryOut(ctx context.Context) error {
 		runner: runner, grace: p.cfg.Grace, log: p.log,
 	}
 	p.elected.Store(e)
+	if err := p.obeyPause(ctx, pause.New(bucket, p.log), runner); err != nil {
+		return err
+	}
 	p.commands.run("commands", e.run)
 	return nil
+}
+
+// obeyPause begins to follow whether commands are paused, and returns when it is known.
+func (p *process) obeyPause(ctx context.Context, s *pause.Switch, runner *command.Runner) error {
+	known := make(chan struct{})
+	var once sync.Once
+	p.support.run("pause", func(ctx context.Context) error {
+		return s.Follow(ctx, func(now pause.State) {
+			if now.Paused {
+				runner.Pause()
+			} else {
+				runner.Resume()
+			}
+			once.Do(func() { close(known) })
+		})
+	})
+	select {
+	case <-known:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // register tells the vendor where to send webhooks, if the configuration says so.
