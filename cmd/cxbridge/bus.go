@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -33,14 +33,14 @@ type bus struct {
 func busCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error) *cobra.Command {
 	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + busHelp)
 	sources := sourceFlags(cmd)
-	url := cmd.Flags().String("nats", "", "URL of the bus, instead of where the configuration says")
+	at := cmd.Flags().String("nats", "", "URL of the bus, instead of where the configuration says")
 	limit := cmd.Flags().Duration("timeout", 15*time.Second, "how long to wait for the connection to the bus")
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		from := sources()
 		from.BusOnly = true
-		if *url != "" {
-			from.Flags["nats.mode"], from.Flags["nats.url"] = broker.External, *url
+		if *at != "" {
+			from.Flags["nats.mode"], from.Flags["nats.url"] = broker.External, *at
 		}
 		cfg, err := bridge.LoadConfig(from)
 		if err != nil {
@@ -70,11 +70,15 @@ func openBus(ctx context.Context, cfg bridge.Config, limit time.Duration) (*bus,
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Names: names, Name: "cxbridge " + os.Args[0]})
+	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Names: names, Name: "cxbridge: operator"})
 	if err != nil {
 		return nil, err
 	}
-	if err := connected(ctx, opened.Conn()); err != nil {
+	err = connected(ctx, opened.Conn())
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("nothing answered in %s; is it running?", limit)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("no connection to the bus at %s: %w", address(cfg.NATS.URL), err), opened.Close(context.WithoutCancel(ctx)))
 	}
 	return &bus{Broker: opened, names: names}, nil
@@ -123,16 +127,15 @@ func connected(ctx context.Context, conn *nats.Conn) error {
 	return nil
 }
 
-// address is a URL without a login in it.
+// address is where a URL, or each of several, leads, without a login.
 func address(urls string) string {
 	var all []string
 	for part := range strings.SplitSeq(urls, ",") {
-		if at := strings.LastIndexByte(part, '@'); at >= 0 {
-			part = "…" + part[at:]
+		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
+			all = append(all, u.Scheme+"://"+u.Host)
 		}
-		all = append(all, part)
 	}
-	return strings.Join(all, ",")
+	return strings.Join(all, ", ")
 }
 
 // explained tells what to do about errors whose cause is known.

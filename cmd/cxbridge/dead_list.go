@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,43 +25,54 @@ type letterList struct {
 func deadListCommand() *cobra.Command {
 	var pick letterFilter
 	cmd := &cobra.Command{
-		Use: "list", Short: "List dead letters", Args: noArgs,
+		Use: "list", Short: "List dead letters",
 		Long: "List dead letters, the oldest first, without their bodies, which may hold personal data.",
 	}
 	pick.flags(cmd.Flags())
 	limit := cmd.Flags().Int("limit", 0, "so many at most; 0 for no limit")
 	after := cmd.Flags().Uint64("after", 0, "only those with a greater sequence")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if *limit < 0 {
+			return usageError{fmt.Errorf("--limit must not be negative, not %d", *limit)}
+		}
+		_, err := pick.filter()
+		return errors.Join(noArgs(cmd, args), err)
+	}
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, _ []string, asJSON bool) error {
 		filter, err := pick.filter()
 		if err != nil {
 			return err
 		}
-		if *limit < 0 {
-			return usageError{fmt.Errorf("--limit must not be negative, not %d", *limit)}
-		}
 		filter.After = *after
-		list := letterList{Letters: []deadletter.Summary{}}
-		store := deadletter.NewStore(b.JetStream(), b.names)
-		for {
-			filter.Limit = pageOf(*limit, len(list.Letters))
-			page, err := store.List(cmd.Context(), filter)
-			if err != nil {
-				return err
-			}
-			for _, letter := range page.Letters {
-				list.Letters = append(list.Letters, letter.Summary())
-			}
-			filter.After = page.Next
-			if page.Next == 0 || *limit > 0 && len(list.Letters) >= *limit {
-				break
-			}
-		}
-		list.Next = filter.After
-		if asJSON {
+		list, err := listLetters(cmd.Context(), deadletter.NewStore(b.JetStream(), b.names), filter, *limit)
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
 			return printJSON(cmd.OutOrStdout(), list)
 		}
 		return tellList(cmd.OutOrStdout(), list, pick.empty() && *after == 0)
 	})
+}
+
+// listLetters asks page by page.
+func listLetters(ctx context.Context, store *deadletter.Store, filter deadletter.Filter, limit int) (letterList, error) {
+	list := letterList{Letters: []deadletter.Summary{}}
+	for {
+		filter.Limit = pageOf(limit, len(list.Letters))
+		page, err := store.List(ctx, filter)
+		if err != nil {
+			return list, err
+		}
+		for _, letter := range page.Letters {
+			list.Letters = append(list.Letters, letter.Summary())
+		}
+		if page.Next == 0 || limit > 0 && len(list.Letters) >= limit {
+			list.Next = page.Next
+			return list, nil
+		}
+		filter.After = page.Next
+	}
 }
 
 // pageOf is how many letters to ask for at once, so that not all of their bodies are in memory.
