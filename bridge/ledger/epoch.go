@@ -24,6 +24,9 @@ type Epoch struct {
 	ledger *Ledger
 	number uint64
 	parts  [parts]part
+	first  uint64        // sequence of its record of the first part, when it began
+	begun  uint64        // the highest sequence of its records, when it began
+	last   atomic.Uint64 // the highest sequence of what it is known to have written
 
 	mu   sync.Mutex
 	held map[string]struct{} // ids of commands that were claimed in this epoch, and neither released nor settled
@@ -49,7 +52,19 @@ func (l *Ledger) Begin(ctx context.Context, number uint64) (*Epoch, error) {
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("begin epoch %d: %w", number, err)
 	}
+	e.first = e.parts[0].seq.Load()
+	for i := range e.parts {
+		e.begun = max(e.begun, e.parts[i].seq.Load())
+	}
+	e.last.Store(e.begun)
+	l.own.Store(e)
 	return e, nil
+}
+
+// wrote remembers the sequence of a record that was stored.
+func (e *Epoch) wrote(seq uint64) {
+	for last := e.last.Load(); seq > last && !e.last.CompareAndSwap(last, seq); last = e.last.Load() {
+	}
 }
 
 // Number returns the number of the epoch.
@@ -171,6 +186,7 @@ func (e *Epoch) putOnce(ctx context.Context, p *part, subject string, body []byt
 	p.turn <- struct{}{}
 	switch {
 	case err == nil:
+		e.wrote(ack.Sequence)
 		return ack.Sequence, false, nil
 	case wrongSequence(err):
 		return 0, true, e.confirm(ctx, p)

@@ -29,8 +29,12 @@ func Fingerprint(content string) string {
 func normalise(content string) string {
 	content = collapse(content)
 	text := html.UnescapeString(content)
-	text = link.ReplaceAllString(text, "$1")
-	text = tag.ReplaceAllString(text, " ")
+	if strings.Contains(text, "](") { // regular expressions are slow, and most texts need none
+		text = link.ReplaceAllString(text, "$1")
+	}
+	if strings.Contains(text, "<") {
+		text = tag.ReplaceAllString(text, " ")
+	}
 	if text = collapse(marks.Replace(text)); text != "" {
 		return text
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
@@ -28,7 +29,7 @@ func following(t *testing.T, server *natstest.Server) *Ledger {
 func echoIs(t *testing.T, l *Ledger, messageID, want string) {
 	t.Helper()
 	natstest.Eventually(t, "message "+messageID+" to be an echo of "+want, func() bool {
-		id, _ := l.EchoOf("42", messageID, subjects.Outgoing, Fingerprint("hello"))
+		id, _ := l.EchoOf("42", messageID, subjects.Outgoing, printOf(Fingerprint("hello")))
 		return id == want
 	})
 }
@@ -88,17 +89,34 @@ func TestOwnEchoesAreKnownWithoutTheStream(t *testing.T) {
 	l, _ := testLedger(t)
 	e := begin(t, l, 1)
 	c := mustClaim(t, e, claimOf("a", "one"))
-	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, Fingerprint("hello")); !ok || id != "a" {
+	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, printOf(Fingerprint("hello"))); !ok || id != "a" {
 		t.Errorf("echo of %q while the call is under way", id)
 	}
 	if err := e.Release(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
-	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, Fingerprint("hello")); ok {
+	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, printOf(Fingerprint("hello"))); ok {
 		t.Errorf("echo of %q after its release", id)
 	}
 	mustSettle(t, e, outcomeOf("a", "100"))
-	if id, _ := l.EchoOf("", "100", "", ""); id != "a" {
+	if id, _ := l.EchoOf("", "100", "", printOf("")); id != "a" {
 		t.Errorf("echo of %q after its outcome", id)
+	}
+}
+
+func TestBridgesThatTakeTurnsKnowEachOthersEchoes(t *testing.T) {
+	_, server := testLedger(t)
+	bridges := []*Ledger{following(t, server), following(t, server)}
+	for n := range 6 {
+		active, other := bridges[n%2], bridges[1-n%2]
+		e := begin(t, active, uint64(n+1))
+		for _, what := range []string{"x", "y"} {
+			id := fmt.Sprint("command", what, n)
+			mustClaim(t, e, claimOf(id, "one"))
+			echoIs(t, other, "not yet told", id)
+			mustSettle(t, e, outcomeOf(id, "message of "+id))
+			echoIs(t, other, "message of "+id, id)
+			echoIs(t, active, "message of "+id, id)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -79,6 +80,7 @@ type Ledger struct {
 	recent *recent
 	made   *made
 	tries  int
+	own    atomic.Pointer[Epoch] // the latest that was begun here, until another one is seen
 }
 
 // New returns the ledger in the stream that names tell. It does no input or output.

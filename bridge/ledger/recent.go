@@ -27,31 +27,52 @@ type recent struct {
 }
 
 func newRecent(now func() time.Time) *recent {
-	return &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, claimsMost)}
+	r := &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, claimsMost)}
+	r.claims.group, r.claims.groups = orderKey, make(map[string]int)
+	return r
 }
 
 // EchoOf returns the id of the command that caused a message event, if it is known: the command whose outcome names the message, or
 // else a command whose call is under way and posts the same content of the same type into the same conversation. It looks only into
-// memory, which [Ledger.Follow] fills.
-func (l *Ledger) EchoOf(conversationID, messageID, messageType, fingerprint string) (commandID string, ok bool) {
+// memory, which [Ledger.Follow] fills. The fingerprint, which may be empty, is asked for only if a call is under way in the conversation.
+func (l *Ledger) EchoOf(conversationID, messageID, messageType string, fingerprint func() string) (commandID string, ok bool) {
 	return l.recent.echoOf(conversationID, messageID, messageType, fingerprint)
 }
 
-func (r *recent) echoOf(conversationID, messageID, messageType, fingerprint string) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	if id, ok := r.messages.get(messageID, now); ok && messageID != "" {
-		return id, true
+func (r *recent) echoOf(conversationID, messageID, messageType string, fingerprint func() string) (string, bool) {
+	id, open := r.made(conversationID, messageID)
+	if id != "" || !open {
+		return id, id != ""
 	}
-	if conversationID == "" || fingerprint == "" {
+	print := fingerprint()
+	if print == "" {
 		return "", false
 	}
-	return r.claims.get(contentKey("conversation/"+conversationID, messageType, fingerprint), now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.claims.get(contentKey("conversation/"+conversationID, messageType, print), r.now())
+}
+
+// made returns the command that made a message, and whether the conversation has open claims.
+func (r *recent) made(conversationID, messageID string) (commandID string, open bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if messageID != "" {
+		commandID, _ = r.messages.get(messageID, r.now())
+	}
+	return commandID, conversationID != "" && r.claims.has("conversation/"+conversationID)
 }
 
 func contentKey(key, messageType, fingerprint string) string {
 	return strings.Join([]string{messageType, fingerprint, key}, " ")
+}
+
+// orderKey is the order key in a content key.
+func orderKey(contentKey string) string {
+	for range 2 {
+		_, contentKey, _ = strings.Cut(contentKey, " ")
+	}
+	return contentKey
 }
 
 func (r *recent) claimed(c Claim, at time.Time) {
@@ -92,6 +113,9 @@ type shelf struct {
 	keys    map[string]string // by command id
 	queue   []place           // in the order in which entries came
 	serial  uint64            // of the last entry
+
+	group  func(key string) string // nil: entries are not grouped
+	groups map[string]int          // how many entries there are of each group
 }
 
 type entry struct {
@@ -123,10 +147,11 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 		return
 	}
 	s.drop(commandID)
-	delete(s.keys, s.entries[key].commandID)
+	s.drop(s.entries[key].commandID)
 	s.serial++
 	s.entries[key] = entry{commandID, at, s.serial}
 	s.keys[commandID] = key
+	s.count(key, 1)
 	s.queue = append(s.queue, place{key, s.serial})
 	s.trim(now)
 }
@@ -135,6 +160,20 @@ func (s *shelf) drop(commandID string) {
 	if key, ok := s.keys[commandID]; ok {
 		delete(s.keys, commandID)
 		delete(s.entries, key)
+		s.count(key, -1)
+	}
+}
+
+// has reports whether there are entries of a group; they may be too old.
+func (s *shelf) has(group string) bool { return s.groups[group] > 0 }
+
+func (s *shelf) count(key string, more int) {
+	if s.group == nil {
+		return
+	}
+	group := s.group(key)
+	if s.groups[group] += more; s.groups[group] == 0 {
+		delete(s.groups, group)
 	}
 }
 

@@ -17,8 +17,10 @@ func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UT
 
 func (c *clock) Now() time.Time { return c.now }
 
+func printOf(fingerprint string) func() string { return func() string { return fingerprint } }
+
 func echo(r *recent, messageID string) string {
-	id, _ := r.echoOf("42", messageID, subjects.Outgoing, Fingerprint("hello"))
+	id, _ := r.echoOf("42", messageID, subjects.Outgoing, printOf(Fingerprint("hello")))
 	return id
 }
 
@@ -29,13 +31,13 @@ func TestAnOpenClaimIsAnEchoForAMinute(t *testing.T) {
 	if got := echo(r, "100"); got != "a" {
 		t.Errorf("echo of %q", got)
 	}
-	if id, ok := r.echoOf("43", "100", subjects.Outgoing, Fingerprint("hello")); ok {
+	if id, ok := r.echoOf("43", "100", subjects.Outgoing, printOf(Fingerprint("hello"))); ok {
 		t.Errorf("another conversation: %s", id)
 	}
-	if id, ok := r.echoOf("42", "100", subjects.Incoming, Fingerprint("hello")); ok {
+	if id, ok := r.echoOf("42", "100", subjects.Incoming, printOf(Fingerprint("hello"))); ok {
 		t.Errorf("another direction: %s", id)
 	}
-	if id, ok := r.echoOf("42", "100", subjects.Outgoing, Fingerprint("hello!")); ok {
+	if id, ok := r.echoOf("42", "100", subjects.Outgoing, printOf(Fingerprint("hello!"))); ok {
 		t.Errorf("another content: %s", id)
 	}
 	clock.now = clock.now.Add(claimsAge + time.Second)
@@ -98,9 +100,35 @@ func TestNothingIsAnEchoOfNothing(t *testing.T) {
 	r.claimed(start, clock.now)
 	r.settled(outcomeOf("b", ""), clock.now)
 	for _, q := range [][4]string{{}, {"42", "", subjects.Outgoing, ""}, {"", "", "", Fingerprint("hello")}} {
-		if id, ok := r.echoOf(q[0], q[1], q[2], q[3]); ok {
+		if id, ok := r.echoOf(q[0], q[1], q[2], printOf(q[3])); ok {
 			t.Errorf("%q is an echo of %s", q, id)
 		}
+	}
+}
+
+// TestAFingerprintIsAskedForOnlyWhenACallIsUnderWay also holds that nothing is left of conversations whose claims are gone.
+func TestAFingerprintIsAskedForOnlyWhenACallIsUnderWay(t *testing.T) {
+	clock := newClock()
+	r := newRecent(clock.Now)
+	asked := 0
+	ask := func() string { asked++; return Fingerprint("hello") }
+	r.echoOf("42", "100", subjects.Outgoing, ask)
+	r.claimed(claimOf("a", "one"), clock.now)
+	r.claimed(claimOf("a", "one"), clock.now)
+	r.echoOf("43", "100", subjects.Outgoing, ask)
+	if asked != 0 {
+		t.Errorf("asked %d times without a call", asked)
+	}
+	r.echoOf("42", "100", subjects.Outgoing, ask)
+	if asked != 1 {
+		t.Errorf("asked %d times for a call", asked)
+	}
+	r.claimed(claimOf("b", "two"), clock.now)
+	r.released(claimOf("b", "two"))
+	r.settled(outcomeOf("a", "100"), clock.now)
+	r.echoOf("42", "101", subjects.Outgoing, ask)
+	if asked != 1 || len(r.claims.groups) != 0 {
+		t.Errorf("asked %d times after the call, left are %v", asked, r.claims.groups)
 	}
 }
 
@@ -109,6 +137,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := newClock()
 		s := newShelf(time.Minute, 10)
+		s.group, s.groups = func(key string) string { return key[len(key)-1:] }, make(map[string]int)
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			n := rapid.IntRange(0, 30).Draw(t, "n")
 			if rapid.Bool().Draw(t, "put") {
@@ -123,6 +152,13 @@ func TestMemoryIsBounded(t *testing.T) {
 			clock.now = clock.now.Add(time.Duration(rapid.IntRange(0, 10).Draw(t, "seconds")) * time.Second)
 			if len(s.entries) > 10 || len(s.queue) > 20 || len(s.keys) != len(s.entries) {
 				t.Fatalf("%d entries, %d commands, %d in the queue", len(s.entries), len(s.keys), len(s.queue))
+			}
+			grouped := 0
+			for _, n := range s.groups {
+				grouped += n
+			}
+			if grouped != len(s.entries) {
+				t.Fatalf("%d entries, %d in groups", len(s.entries), grouped)
 			}
 		}
 	})

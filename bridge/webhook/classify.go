@@ -58,8 +58,8 @@ func origin(e *event, own bool) subjects.Origin {
 // Echo knows the messages that commands of this bridge caused.
 type Echo interface {
 	// EchoOf returns the id of the command that caused a message. The fingerprint is that of the message's content, or empty if the content
-	// tells nothing; then only the message's id counts.
-	EchoOf(conversationID, messageID, messageType, fingerprint string) (commandID string, ok bool)
+	// tells nothing; then only the message's id counts. It is a function because it is rarely needed and takes time.
+	EchoOf(conversationID, messageID, messageType string, fingerprint func() string) (commandID string, ok bool)
 }
 
 // echoOf returns the id of the command that caused the message, or the empty string.
@@ -67,11 +67,12 @@ func (r *Receiver) echoOf(e *event) string {
 	if r.echo == nil || !e.isMessage() {
 		return ""
 	}
-	fingerprint := ""
-	if e.name == subjects.EventMessageCreated && e.content != "" {
-		fingerprint = r.fingerprint(e.content)
-	}
-	id, ok := r.echo.EchoOf(e.conversationID, e.messageID, e.messageType, fingerprint)
+	id, ok := r.echo.EchoOf(e.conversationID, e.messageID, e.messageType, func() string {
+		if e.name != subjects.EventMessageCreated || e.content == "" {
+			return ""
+		}
+		return r.fingerprint(e.content)
+	})
 	if !ok {
 		return ""
 	}

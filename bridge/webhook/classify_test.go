@@ -12,12 +12,13 @@ import (
 // echoes maps what is known of own messages to the command: a message id, or conversation, type and fingerprint.
 type echoes map[string]string
 
-func (e echoes) EchoOf(conversationID, messageID, messageType, fingerprint string) (string, bool) {
+func (e echoes) EchoOf(conversationID, messageID, messageType string, fingerprint func() string) (string, bool) {
 	if id, ok := e[messageID]; ok {
 		return id, true
 	}
-	id, ok := e[conversationID+"/"+messageType+"/"+fingerprint]
-	return id, ok && fingerprint != ""
+	print := fingerprint()
+	id, ok := e[conversationID+"/"+messageType+"/"+print]
+	return id, ok && print != ""
 }
 
 func withEchoes(e Echo) func(*Config, *Deps) {
