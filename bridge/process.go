@@ -32,6 +32,7 @@ type process struct {
 	client   *cxapi.Client // nil if nothing calls the API
 	elected  atomic.Pointer[elected]
 	prepared atomic.Pointer[error] // of the streams; nil before the first answer
+	paused   atomic.Pointer[pause.State]
 	stopping atomic.Bool
 
 	commands *stage // carries out commands
@@ -192,7 +193,7 @@ func (p *process) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("admin.token_file: %w", err)
 	}
-	admin := &adminServer{token: token, ready: &readiness{checks: p.checks()}, metrics: telemetry.Handler(p.metrics, p.log)}
+	admin := &adminServer{token: token, ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: telemetry.Handler(p.metrics, p.log)}
 	p.support.run("admin listener", func(ctx context.Context) error { return serveAdmin(ctx, p.admin, admin.handler(), p.log) })
 	if p.spool == nil {
 		// Without a spool, an event that comes before the streams exist could not be stored.
@@ -259,6 +260,7 @@ func (p *process) obeyPause(ctx context.Context, s *pause.Switch, runner *comman
 	var once sync.Once
 	p.support.run("pause", func(ctx context.Context) error {
 		return s.Follow(ctx, func(now pause.State) {
+			p.paused.Store(&now)
 			if now.Paused {
 				runner.Pause()
 			} else {

@@ -29,7 +29,8 @@ const (
 
 // readiness proves that all parts work, at most once in readyFresh however often it is asked.
 type readiness struct {
-	checks []check
+	checks  []check
+	remarks func() []string // what else there is to know; nil for nothing
 
 	turn   sync.Mutex // held while proving, so that others wait for the same answer
 	at     time.Time
@@ -67,11 +68,15 @@ func (r *readiness) serve(detail func(*http.Request) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		faults := r.prove(req.Context(), readyFresh)
 		answer := struct {
-			Ready    bool    `json:"ready"`
-			Problems []Fault `json:"problems,omitempty"`
+			Ready    bool     `json:"ready"`
+			Problems []Fault  `json:"problems,omitempty"`
+			Remarks  []string `json:"remarks,omitempty"`
 		}{Ready: len(faults) == 0}
 		if detail(req) {
 			answer.Problems = faults
+			if r.remarks != nil {
+				answer.Remarks = r.remarks()
+			}
 		}
 		status := http.StatusOK
 		if !answer.Ready {

@@ -25,7 +25,8 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 
 // rpc makes the micro service.
 func (p *process) rpc(ready *readiness) *rpc.Service {
-	queries := map[string]rpc.Query{"bridge.status": p.status(ready)}
+	queries := p.operate()
+	queries["bridge.status"] = p.status(ready)
 	if p.client != nil {
 		queries["inbox.list"] = p.inboxes
 	}
