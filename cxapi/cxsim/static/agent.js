@@ -47,13 +47,24 @@ function drawOne(found) {
   const { c } = found;
   $("title").textContent = "#" + c.id + " " + (c.contact.name || "Visitor");
   $("status").textContent = describe(c);
-  $("messages").replaceChildren(...c.messages.map((m) => {
-    const item = element("li", undefined, m.message_type + (m.private ? " private" : ""));
+  drawMessages(c);
+}
+
+// drawMessages leaves alone what is shown already, so that only what is new is read out.
+function drawMessages(c) {
+  const list = $("messages");
+  if (list.dataset.of !== chosen) { list.replaceChildren(); list.dataset.of = chosen; }
+  c.messages.forEach((m, i) => {
+    const known = list.children[i];
+    if (known?.dataset.id === String(m.id) && known.dataset.content === m.content) return;
+    const item = element("li", undefined, m.message_type + (m.private ? " private" : m.sender_type === "User" ? " agent" : ""));
+    item.dataset.id = m.id;
+    item.dataset.content = m.content;
     if (m.message_type !== "activity") item.append(element("b", author(c, m)));
     item.append(m.content);
-    return item;
-  }));
-  $("messages").scrollTop = $("messages").scrollHeight;
+    if (known) known.replaceWith(item); else list.append(item);
+    list.scrollTop = list.scrollHeight;
+  });
 }
 
 async function refresh() {

@@ -204,9 +204,9 @@ func (g *Gateway) noteEvent(m jetstream.Msg, at time.Time) {
 	if !forVisitors(h.Get(subjects.HeaderPrivate), h.Get(subjects.HeaderMessageType)) || e.Content == "" {
 		return
 	}
-	said := message{ID: h.Get(subjects.HeaderMessageID), From: from(subjects.Origin(h.Get(subjects.HeaderOrigin))), Name: e.Sender.Name, Text: e.Content, At: at}
-	if said.From == fromVisitor {
-		said.Name = ""
+	said := message{ID: h.Get(subjects.HeaderMessageID), From: from(subjects.Origin(h.Get(subjects.HeaderOrigin))), Text: e.Content, At: at}
+	if said.From == string(subjects.OriginAgent) {
+		said.Name = e.Sender.Name // that of a bot is for people who run it
 	}
 	visitor, part, _ := parseCommandID(h.Get(subjects.HeaderEchoOf))
 	g.chats.said(conversation, said, visitor, part)

@@ -83,7 +83,7 @@ func New(cfg Config, js jetstream.JetStream, names subjects.Names, log *slog.Log
 var files embed.FS
 
 // policy lets the page load its own script and style and ask its own origin, and nothing else; its script cannot write markup.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
 	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Handler serves the page at / and its calls below /api/. Mount it with [http.StripPrefix] to have it elsewhere.
