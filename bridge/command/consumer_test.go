@@ -151,6 +151,7 @@ func TestAConsumerThatIsDeletedComesBack(t *testing.T) {
 }
 
 func TestARestartOfTheServerLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	const conversations, each = 5, 20
 	b := newBus(t)
 	p := newPlatform(t, b)

@@ -11,6 +11,7 @@ import (
 
 // TestCrashesLoseNothingRepeatNothingAndKeepTheOrder ends one term after the other in the middle of its work, as if the process had died.
 func TestCrashesLoseNothingRepeatNothingAndKeepTheOrder(t *testing.T) {
+	t.Parallel()
 	const conversations, each, crashes = 8, 25, 10
 	b := newBus(t)
 	p := newPlatform(t, b)

@@ -20,12 +20,8 @@ type former struct {
 	started []subjects.Result            // of conversation.start
 }
 
-func newFormer(js jetstream.JetStream, names subjects.Names, kinds ...subjects.Kind) *former {
-	var filter []string
-	for _, k := range kinds {
-		filter = append(filter, names.Prefix()+".result."+string(k)+".*")
-	}
-	f := &former{reading: newReading(js, names.ResultsStream(), filter)}
+func newFormer(js jetstream.JetStream, names subjects.Names) *former {
+	f := &former{reading: newReading(js, names.ResultsStream())}
 	f.reading.take, f.reading.reset = f.take, f.reset
 	f.reset()
 	return f

@@ -117,8 +117,7 @@ func (s *shift) keepAlive(ctx context.Context) {
 		case now := <-tick.C:
 			s.touch(now)
 			s.sightings.reading.rest(ctx, now)
-			s.handoffs.reading.rest(ctx, now)
-			s.posts.reading.rest(ctx, now)
+			s.former.reading.rest(ctx, now)
 		}
 	}
 }

@@ -40,11 +40,20 @@ func newMetrics(register prometheus.Registerer, r *Runner) (*metrics, error) {
 			Name: "cxbridge_command_terms_total", Help: "How often this bridge became the active one.",
 		}),
 	}
+	for _, c := range append(gauges(r), m.commands, m.duration, m.calls, m.latency, m.faults, m.terms) {
+		if err := register.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// gauges tell the runner's status.
+func gauges(r *Runner) []prometheus.Collector {
 	gauge := func(name, help string, value func(Status) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(r.Status()) })
 	}
-	for _, c := range []prometheus.Collector{
-		m.commands, m.duration, m.calls, m.latency, m.faults, m.terms,
+	return []prometheus.Collector{
 		gauge("cxbridge_commands_active", "1 while this bridge carries out commands.", func(s Status) float64 { return number(s.Active) }),
 		gauge("cxbridge_commands_held", "Commands held in memory.", func(s Status) float64 { return float64(s.Held) }),
 		gauge("cxbridge_commands_running", "Commands that are being worked on right now.", func(s Status) float64 { return float64(s.Running) }),
@@ -57,12 +66,7 @@ func newMetrics(register prometheus.Registerer, r *Runner) (*metrics, error) {
 			}
 			return time.Since(s.OldestSince).Seconds()
 		}),
-	} {
-		if err := register.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
 	}
-	return m, nil
 }
 
 func number(b bool) float64 {

@@ -14,12 +14,12 @@ func (j *job) precondition(ctx context.Context) (why string, err error) {
 	}
 	conversation := j.command.ConversationID().String()
 	if slices.Contains(j.onlyIf, subjects.OnlyIfStillWithBot) {
-		done, err := j.shift.handoffs.of(ctx, conversation, j.published)
+		done, err := j.shift.former.of(ctx, conversation, j.published)
 		if err != nil {
 			return "", err
 		}
 		if slices.ContainsFunc(done, func(r subjects.Result) bool {
-			return r.Status == subjects.StatusDone && r.FinishedAt.After(j.published)
+			return r.Command == subjects.ConversationHandoff && r.Status == subjects.StatusDone && r.FinishedAt.After(j.published)
 		}) {
 			return subjects.OnlyIfStillWithBot + ": the conversation was handed to an agent", nil
 		}

@@ -29,6 +29,7 @@ func TestAnExpiredCommandIsNotCarriedOut(t *testing.T) {
 }
 
 func TestACommandExpiresWhileItWaits(t *testing.T) {
+	t.Parallel()
 	b := newBus(t)
 	p := newPlatform(t, b)
 	p.behave = func(Operation, string, string, int) behaviour { return behaviour{refuse: errUnavailable} }
@@ -40,6 +41,7 @@ func TestACommandExpiresWhileItWaits(t *testing.T) {
 }
 
 func TestACommandExpiresWhilePaused(t *testing.T) {
+	t.Parallel()
 	b := newBus(t)
 	p := newPlatform(t, b)
 	r := newRunner(t, b, p, testConfig())

@@ -11,8 +11,8 @@ import (
 
 const (
 	readBatch    = 500
-	readPatience = 10 * time.Second // for one batch
-	readIdle     = time.Minute      // then a reading that nobody needs ends
+	readPatience = 8 * time.Second // for one batch; less than busPatience
+	readIdle     = time.Minute     // then a reading that nobody needs ends
 )
 
 var errReadingCut = errors.New("the reading was cut short")
@@ -20,11 +20,10 @@ var errReadingCut = errors.New("the reading was cut short")
 // reading reads a stream incrementally and only on demand, once for all who need it. It has no goroutine: who needs to know what is in the
 // stream calls upTo, which reads what is new.
 type reading struct {
-	js       jetstream.JetStream
-	stream   string
-	subjects []string // empty = all
-	take     func(jetstream.Msg, *jetstream.MsgMetadata)
-	reset    func() // forget all that was taken
+	js     jetstream.JetStream
+	stream string
+	take   func(jetstream.Msg, *jetstream.MsgMetadata)
+	reset  func() // forget all that was taken
 
 	turn     chan struct{} // holds one token
 	from     time.Time     // all that was stored since then has been read, up to last; zero before the first reading
@@ -35,8 +34,8 @@ type reading struct {
 	used     time.Time
 }
 
-func newReading(js jetstream.JetStream, stream string, filter []string) *reading {
-	r := &reading{js: js, stream: stream, subjects: filter, turn: make(chan struct{}, 1)}
+func newReading(js jetstream.JetStream, stream string) *reading {
+	r := &reading{js: js, stream: stream, turn: make(chan struct{}, 1)}
 	r.turn <- struct{}{}
 	return r
 }
@@ -85,14 +84,23 @@ func (r *reading) drop(ctx context.Context) {
 	r.consumer = nil
 }
 
-// read takes what the consumer has not delivered yet. What that is the server tells, so that a slow machine is not taken for the end.
+// read takes all up to what is the last message of the stream now. The stream itself is asked for that: a consumer learns of new messages only
+// a moment after they were acknowledged.
 func (r *reading) read(ctx context.Context) error {
-	if r.consumer == nil {
-		if err := r.open(ctx); err != nil {
-			return err
-		}
+	stream, err := r.js.Stream(ctx, r.stream)
+	if err != nil {
+		return err
 	}
-	for {
+	end := stream.CachedInfo().State
+	if end.Msgs == 0 || end.LastTime.Before(r.from) {
+		return nil
+	}
+	for r.last < end.LastSeq {
+		if r.consumer == nil {
+			if err := r.open(ctx); err != nil {
+				return err
+			}
+		}
 		info, err := r.consumer.Info(ctx)
 		if err != nil {
 			return err
@@ -100,18 +108,16 @@ func (r *reading) read(ctx context.Context) error {
 		if info.Delivered.Consumer+1 != r.expected {
 			return errReadingCut
 		}
-		if info.NumPending == 0 {
-			return nil
-		}
-		if err := r.batch(ctx, int(min(info.NumPending, readBatch))); err != nil {
+		if err := r.batch(ctx, int(max(min(info.NumPending, readBatch), 1)), end.LastSeq); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 func (r *reading) open(ctx context.Context) error {
 	config := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: 2 * readIdle, MemoryStorage: true, Replicas: 1, FilterSubjects: r.subjects,
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: 2 * readIdle, MemoryStorage: true, Replicas: 1,
 	}
 	if r.last > 0 {
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.last+1
@@ -126,13 +132,15 @@ func (r *reading) open(ctx context.Context) error {
 	return nil
 }
 
-func (r *reading) batch(ctx context.Context, n int) error {
+// batch takes n messages. If none comes in a long time, the last messages of the stream have been deleted, and there is nothing more to read.
+func (r *reading) batch(ctx context.Context, n int, end uint64) error {
 	patience, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	batch, err := r.consumer.Fetch(n, jetstream.FetchContext(patience))
 	if err != nil {
 		return err
 	}
+	taken := 0
 	for m := range batch.Messages() {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -142,12 +150,20 @@ func (r *reading) batch(ctx context.Context, n int) error {
 			return errReadingCut
 		}
 		r.expected++
+		taken++
 		if meta.Sequence.Stream > r.last {
 			r.last = meta.Sequence.Stream
 			r.take(m, meta)
 		}
 	}
-	return batch.Error()
+	if err := batch.Error(); err != nil || taken > 0 {
+		return err
+	}
+	info, err := r.consumer.Info(ctx)
+	if err == nil && info.NumPending == 0 && info.Delivered.Consumer+1 == r.expected {
+		r.last = max(r.last, end)
+	}
+	return err
 }
 
 // rest ends a reading that nobody has needed for a while, so that nothing is kept for nobody.

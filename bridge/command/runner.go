@@ -147,8 +147,7 @@ type shift struct {
 	lanes       *lane.Lanes
 	held        *held
 	sightings   *sightings
-	handoffs    *former
-	posts       *former
+	former      *former
 	pulls       chan struct{} // closed when the consumer is there
 
 	soft  context.Context // ended: nothing new is begun
@@ -170,9 +169,8 @@ func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 	defer cut()
 	s := &shift{
 		Runner: r, term: term, epochNumber: term.Epoch(), stream: r.names.CommandsStream(), held: newHeld(), pulls: make(chan struct{}),
-		sightings: newSightings(r.js, r.names, r.layout), handoffs: newFormer(r.js, r.names, subjects.ConversationHandoff),
-		posts: newFormer(r.js, r.names, subjects.MessageSend, subjects.ConversationStart),
-		soft:  soft, hard: write, calls: hard, over: over,
+		sightings: newSightings(r.js, r.names, r.layout), former: newFormer(r.js, r.names),
+		soft: soft, hard: write, calls: hard, over: over,
 	}
 	stop := context.AfterFunc(soft, func() {
 		if errors.Is(context.Cause(soft), ErrTermOver) {

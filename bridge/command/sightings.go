@@ -50,7 +50,7 @@ type sightings struct {
 }
 
 func newSightings(js jetstream.JetStream, names subjects.Names, layout EventLayout) *sightings {
-	s := &sightings{layout: layout, reading: newReading(js, names.EventsStream(), nil)}
+	s := &sightings{layout: layout, reading: newReading(js, names.EventsStream())}
 	s.reading.take, s.reading.reset = s.take, s.reset
 	s.reset()
 	return s

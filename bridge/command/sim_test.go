@@ -63,6 +63,7 @@ func (b *bus) webhook(r *http.Request, body []byte) error {
 
 // TestAStormOfFailuresAtThePlatform goes over HTTP: statuses, cut connections, lost answers. All is done, once, in order.
 func TestAStormOfFailuresAtThePlatform(t *testing.T) {
+	t.Parallel()
 	const conversations, each = 20, 10
 	b := newBus(t)
 	sim, client := simulated(t, b, cxsim.Options{Seed: 7})

@@ -171,7 +171,7 @@ func (j *job) conversations(ctx context.Context, from, outcomes time.Time) ([]si
 	if err != nil {
 		return nil, err
 	}
-	results, err := j.shift.posts.startedSince(ctx, outcomes)
+	results, err := j.shift.former.startedSince(ctx, outcomes)
 	if err != nil {
 		return nil, err
 	}
@@ -218,9 +218,9 @@ func (j *job) unmatched(ctx context.Context, since time.Time) (int, error) {
 
 func (j *job) formerResults(ctx context.Context, since time.Time) ([]subjects.Result, error) {
 	if j.kind == subjects.ConversationStart {
-		return j.shift.posts.startedSince(ctx, since)
+		return j.shift.former.startedSince(ctx, since)
 	}
-	return j.shift.posts.of(ctx, j.conversation.String(), since)
+	return j.shift.former.of(ctx, j.conversation.String(), since)
 }
 
 // thing is the id of what a command of this job's kind makes.

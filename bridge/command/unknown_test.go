@@ -312,6 +312,7 @@ func (r *Runner) writes() error {
 }
 
 func TestAPanicDuringACallIsUnknown(t *testing.T) {
+	t.Parallel()
 	b := newBus(t)
 	p := newPlatform(t, b)
 	p.behave = func(_ Operation, _, content string, try int) behaviour {
