@@ -37,6 +37,7 @@ func (g *gathering) states(ctx context.Context) (commands []Command, remarks []s
 			if c.State, c.Text, err = g.unfinished(ctx, s); err != nil {
 				return nil, nil, err
 			}
+			c.Text = c.State + ": " + c.Text
 		}
 		commands = append(commands, c)
 	}

@@ -42,7 +42,7 @@ func tellAccount(out io.Writer, a explain.Account) error {
 		}
 	}
 	for _, c := range a.Commands {
-		if err := say(out, "Command %s (%s) is %s: %s.", plain(c.ID), plain(string(c.Command)), c.State, plain(c.Text)); err != nil {
+		if err := say(out, "Command %s (%s): %s.", plain(c.ID), plain(string(c.Command)), plain(c.Text)); err != nil {
 			return err
 		}
 	}
@@ -55,9 +55,9 @@ func tellAccount(out io.Writer, a explain.Account) error {
 	for _, e := range a.Entries {
 		where := ""
 		if e.Stream != "" {
-			where = fmt.Sprintf("[%s %d]", e.Stream, e.Sequence)
+			where = fmt.Sprintf(" [%s %d]", e.Stream, e.Sequence)
 		}
-		if _, err := fmt.Fprintf(table, "%s\t%s\t%s %s\n", e.Time, e.What, plain(e.Text), where); err != nil {
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s%s\n", e.Time, e.What, plain(e.Text), where); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
 	}
