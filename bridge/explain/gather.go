@@ -64,7 +64,9 @@ func (g *gathering) run(ctx context.Context) error {
 	return nil
 }
 
+// add adds an entry. Bridges tell milliseconds and servers nanoseconds; what is in the same millisecond is told in the order of its kinds.
 func (g *gathering) add(e Entry) {
+	e.Time.Time = e.Time.Truncate(time.Millisecond)
 	g.entries = append(g.entries, e)
 	switch {
 	case e.CommandID == g.id:
