@@ -23,23 +23,25 @@ import (
 
 // demoOptions are the flags of the demo.
 type demoOptions struct {
-	natsPort, webhookPort, adminPort, simPort int
-	once, verbose                             bool
-	pace                                      time.Duration // between two lines of the customer, so that people can follow
+	natsPort, webhookPort, adminPort, simPort, chatPort int
+	once, open, verbose                                 bool
+	pace                                                time.Duration // between two lines of the customer, so that people can follow
 }
 
 func demoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
-		Use: "demo", Short: "See it work: NATS, a simulated CX, the bridge, a bot and a customer in one process", Args: noArgs,
-		Long: "Run everything in one process on loopback: an embedded NATS server, a simulated CX, the bridge, a bot and a scripted customer.\n" +
-			"Nothing is left behind. Stop it with Ctrl-C.",
+		Use: "demo", Short: "See it work: NATS, a simulated CX, the bridge, a bot and a chat in one process", Args: noArgs,
+		Long: "Run everything in one process on loopback: an embedded NATS server, a simulated CX, the bridge, a bot and a scripted customer,\n" +
+			"and a chat for your browser, with the desk of the human agent beside it. Nothing is left behind. Stop it with Ctrl-C.",
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.natsPort, "port", 4222, "port of NATS; another free one if it is taken")
 	f.IntVar(&o.webhookPort, "webhook-port", 8080, "port for webhooks, likewise")
 	f.IntVar(&o.adminPort, "admin-port", 8081, "port for operators, likewise")
 	f.IntVar(&o.simPort, "sim-port", 8090, "port of the simulated CX, likewise")
+	f.IntVar(&o.chatPort, "chat-port", 8085, "port of the chat and the agent's desk, likewise")
+	f.BoolVar(&o.open, "open", false, "open the chat in the browser")
 	f.BoolVar(&o.once, "once", false, "end after the first round trip")
 	f.DurationVar(&o.pace, "pace", 1500*time.Millisecond, "pause before each line of the customer")
 	f.BoolVar(&o.verbose, "verbose", false, "show the log of the bridge")
@@ -58,6 +60,7 @@ type demo struct {
 	token   string // of webhooks
 	bridge  *bridge.Bridge
 	names   subjects.Names
+	chat    string     // URL of the chat
 	ended   chan error // the bridge's
 }
 
@@ -193,6 +196,18 @@ func (d *demo) perform(ctx context.Context) error {
 		return fmt.Errorf("demo: bot: %w", err)
 	}
 	defer stopBot()
-	d.sim.Subscribe("http://" + d.bridge.WebhookAddr().String() + "/webhooks/" + d.token)
+	d.sim.Subscribe("http://"+d.bridge.WebhookAddr().String()+"/webhooks/"+d.token,
+		subjects.EventConversationCreated, subjects.EventMessageCreated, "conversation_status_changed")
+	if d.options.once {
+		return d.show(ctx, seen)
+	}
+	stopChat, err := d.startChat(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopChat()
+	if err := d.invite(ctx); err != nil {
+		return err
+	}
 	return d.show(ctx, seen)
 }

@@ -58,13 +58,16 @@ func (b *bot) answer(ctx context.Context, m jetstream.Msg) error {
 		return nil
 	}
 	var event struct {
-		Content string `json:"content"`
+		Content      string `json:"content"`
+		Conversation struct {
+			Status string `json:"status"`
+		} `json:"conversation"`
 	}
-	if json.Unmarshal(m.Data(), &event) != nil {
-		return nil // nothing to answer, and it will not get better
+	if json.Unmarshal(m.Data(), &event) != nil || event.Conversation.Status == "open" {
+		return nil // it will not get better; or a human has the conversation
 	}
 	id, conversation := m.Headers().Get(subjects.HeaderMsgID), m.Headers().Get(subjects.HeaderConversationID)
-	reply := fmt.Sprintf("You said %q. Ask for a human at any time.", event.Content)
+	reply := fmt.Sprintf("You said %q. Ask for an agent at any time.", event.Content)
 	if wantsHuman(event.Content) {
 		reply = "One moment, I am getting a human."
 	}
@@ -75,7 +78,10 @@ func (b *bot) answer(ctx context.Context, m jetstream.Msg) error {
 	return err
 }
 
-func wantsHuman(content string) bool { return strings.Contains(strings.ToLower(content), "human") }
+func wantsHuman(content string) bool {
+	content = strings.ToLower(content)
+	return strings.Contains(content, "human") || strings.Contains(content, "agent")
+}
 
 // send publishes a command. The id makes sure that it is carried out once, however often it is published.
 func (b *bot) send(ctx context.Context, kind subjects.Kind, id string, body map[string]string) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (s *story) tell(m *nats.Msg) error {
 	if err := say(s.out, "%s", line(s.names, m)); err != nil {
 		return err
 	}
+	if !s.own(m) {
+		return nil
+	}
 	switch {
 	case m.Header.Get(subjects.HeaderEvent) == subjects.EventMessageCreated && m.Header.Get(subjects.HeaderOrigin) == string(subjects.OriginBot):
 		s.answered = true
@@ -93,6 +97,19 @@ func (s *story) tell(m *nats.Msg) error {
 		s.after(s.agent)
 	}
 	return nil
+}
+
+// own reports whether a message is of the scripted conversation, and not of one in a browser.
+func (s *story) own(m *nats.Msg) bool {
+	id := m.Header.Get(subjects.HeaderConversationID)
+	if id == "" {
+		var r subjects.Result
+		if json.Unmarshal(m.Data, &r) != nil {
+			return false
+		}
+		id = r.ConversationID.String()
+	}
+	return id == strconv.FormatInt(s.conversation, 10)
 }
 
 // agent is the human who takes over.
@@ -114,7 +131,12 @@ func (s *story) advise() error {
 	}
 	server := s.bridge.NATSURL()
 	return say(s.out, `
-That was all by itself. Now try, in another terminal%s:
+That was all by itself. Now chat with the bot in your browser, ask it for an agent, and answer yourself:
+
+  %s/
+  %s%s
+
+Or try, in another terminal%s:
 
   %s -s %s sub '%s.>'
   %s -s %s pub %s '{"conversation_id": %d, "content": "Hello from the shell"}'
@@ -123,7 +145,7 @@ That was all by itself. Now try, in another terminal%s:
   curl http://%s/readyz
 
 Ctrl-C ends it.
-`, note, tool, server, s.names.Prefix(), tool, server, s.names.Command(subjects.MessageSend), s.conversation,
+`, s.chat, s.chat, agentPath, note, tool, server, s.names.Prefix(), tool, server, s.names.Command(subjects.MessageSend), s.conversation,
 		s.bridge.WebhookAddr(), s.token, s.conversation, s.bridge.AdminAddr())
 }
 
@@ -140,7 +162,7 @@ func summary(names subjects.Names, m *nats.Msg) string {
 	rest := strings.TrimPrefix(m.Subject, names.Prefix()+".")
 	switch {
 	case strings.HasPrefix(rest, "cmd."):
-		return "bot asks: " + quoted(m.Data, "content", "conversation_id")
+		return asker(m) + " asks: " + quoted(m.Data, "content", "conversation_id", "contact")
 	case strings.HasPrefix(rest, "result."):
 		return "bridge: " + result(m.Data)
 	case strings.HasPrefix(rest, "dead."):
@@ -148,7 +170,22 @@ func summary(names subjects.Names, m *nats.Msg) string {
 	case m.Header.Get(subjects.HeaderOrigin) != "":
 		return m.Header.Get(subjects.HeaderOrigin) + " says: " + quoted(m.Data, "content")
 	}
-	return "CX: conversation " + m.Header.Get(subjects.HeaderConversationID)
+	text := "CX: conversation " + m.Header.Get(subjects.HeaderConversationID)
+	var changed struct {
+		Status string `json:"status"`
+	}
+	if strings.HasSuffix(m.Subject, ".status_changed") && json.Unmarshal(m.Data, &changed) == nil {
+		text += " is " + changed.Status
+	}
+	return text
+}
+
+// asker is who published a command.
+func asker(m *nats.Msg) string {
+	if strings.HasPrefix(m.Header.Get(subjects.HeaderMsgID), "widget-") {
+		return "widget"
+	}
+	return "bot"
 }
 
 // quoted returns the first of the members that a body has.
@@ -159,8 +196,11 @@ func quoted(body []byte, members ...string) string {
 	}
 	for _, name := range members {
 		if v, ok := object[name]; ok && v != nil {
-			if name == "conversation_id" {
+			switch name {
+			case "conversation_id":
 				return fmt.Sprintf("conversation %v", v)
+			case "contact":
+				return "a conversation"
 			}
 			return fmt.Sprintf("%q", v)
 		}

@@ -146,8 +146,10 @@ func (b *tab) open(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) }
 func (b *tab) until(condition string) {
 	b.t.Helper()
 	natstest.Eventually(b.t, condition, func() bool {
-		holds, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
-		return err == nil && holds // it fails while another page is loading
+		ctx, cancel := context.WithTimeout(b.ctx, natstest.Patience/4)
+		defer cancel()
+		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+		return err == nil && holds // it fails, or is never answered, while another page is loading
 	})
 }
 
