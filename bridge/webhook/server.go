@@ -37,7 +37,9 @@ func (r *Receiver) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("webhook: stop: %w", err), server.Close())
 	}
-	<-ended
+	if serving := <-ended; !errors.Is(serving, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("webhook: serve: %w", serving))
+	}
 	return err
 }
 
