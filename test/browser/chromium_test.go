@@ -58,7 +58,7 @@ func newTab(t *testing.T, width, height int64) *tab {
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.note))
 	t.Cleanup(cancel)
 	b.ctx = ctx
-	b.do(chromedp.EmulateViewport(width, height), chromedp.Func(watchLog), chromedp.Func(calm))
+	b.do(chromedp.EmulateViewport(width, height), chromedp.Func(watchLog), calm("light"))
 	t.Cleanup(b.show)
 	return b
 }
@@ -68,12 +68,14 @@ func watchLog(ctx context.Context, t *chromedp.Target) error {
 	return err
 }
 
-// calm makes the page look the same on every machine.
-func calm(ctx context.Context, t *chromedp.Target) error {
-	_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: "light"}, {Name: "prefers-reduced-motion", Value: "reduce"},
-	}})
-	return err
+// calm makes the page look the same on every machine, in the light or the dark scheme.
+func calm(scheme string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		return err
+	})
 }
 
 // note keeps exceptions, dialogs, and violations of the policy. Failed requests are part of the tests.

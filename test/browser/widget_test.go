@@ -202,6 +202,10 @@ func TestASmallPhone(t *testing.T) {
 	a.click("#pick-up")
 	a.untilText("#status", "with Bo")
 	a.accessible()
+	for _, b := range []*tab{v, a} {
+		b.do(calm("dark"))
+		b.accessible()
+	}
 }
 
 // picture puts the two pages beside one another for the README, into the folder that SCREENSHOTS names.
