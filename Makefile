@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := v2.15.0
 
 # Every build tag of the tests that need more than Go, so that vet and lint see all files.
-TAGS := e2e,contract
+TAGS := e2e,contract,interop,browser,live
 PARALLEL ?= 2
 FUZZTIME ?= 10s
 
@@ -53,6 +53,16 @@ e2e: build ## the built binary as a process: killed, frozen, cut off
 .PHONY: contract
 contract: ## the official parser of AsyncAPI and the CloudEvents SDKs as judges (needs npm)
 	go test -count=1 -tags contract -timeout 15m ./subjects/schema ./test/contract
+
+.PHONY: interop
+interop: ## the example bots in every language against the built binary (needs their languages; installs the rest)
+	test/interop/setup.sh
+	go test -count=1 -tags interop -timeout 30m ./test/interop
+
+.PHONY: browser
+browser: ## the chat widget and the agent's desk in a real Chromium, which it installs
+	test/browser/setup.sh
+	go test -count=1 -tags browser -timeout 20m ./test/browser
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal
