@@ -52,8 +52,11 @@ func (c *Client) do(ctx context.Context, cl call) (reply, error) {
 		e.Err = err
 		return reply{}, e
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	if until, ok := ctx.Deadline(); !ok || time.Until(until) > c.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 	token, err := c.tokens.Token(ctx)
 	if err != nil {
 		return reply{}, cl.tokenFailed(err)

@@ -63,6 +63,10 @@ func (c Config) Check(report func(key, rule string, value any)) {
 	}
 }
 
+// workers is how many commands are worked on at once: as many as there may be calls, and some more, so that recording how a call ended takes
+// no other call's place.
+func (c Config) workers() int { return c.MaxInFlight + c.MaxInFlight/2 + 8 }
+
 // need is how long the lease must still be ours when a call begins.
 //
 // A call may last longer than that. The next holder finds its claim and has patience before it does anything about the conversation that

@@ -70,7 +70,7 @@ type job struct {
 	attempts                       int
 	history                        []subjects.Attempt
 	print                          string
-	stands                         ledger.Outcome
+	stands                         *ledger.Outcome // set when the command has ended
 }
 
 // submit makes a job of a delivery, unless it is held already.
@@ -161,7 +161,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 
 // answer goes on with an outcome that stands in the ledger.
 func (j *job) answer(stands ledger.Outcome) state {
-	j.stands, j.ended, j.unrecorded = stands, nil, false
+	j.stands, j.ended, j.unrecorded = &stands, nil, false
 	return j.buried
 }
 
@@ -169,6 +169,7 @@ func (j *job) answer(stands ledger.Outcome) state {
 func (j *job) ready(ctx context.Context) (time.Duration, state) {
 	v, err := j.hindered(ctx)
 	if err != nil {
+		j.shift.gate.leave(&j.permit)
 		return j.fault(err)
 	}
 	if v != nil {
@@ -179,6 +180,7 @@ func (j *job) ready(ctx context.Context) (time.Duration, state) {
 		return 0, j.conclude(*v)
 	}
 	if err := j.findContact(ctx); err != nil {
+		j.shift.gate.leave(&j.permit)
 		return j.fault(err)
 	}
 	if !j.shift.gate.enter(&j.permit) {

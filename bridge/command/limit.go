@@ -34,11 +34,12 @@ var (
 )
 
 // gate decides when a call may be made: not while commands are paused, not while the API asked to wait, not while the circuit breaker is
-// open, and not faster than the rate allows. Jobs pass it in the order in which they came to it.
+// open, not faster than the rate allows, and not more at once than configured. Jobs pass it in the order in which they came to it.
 type gate struct {
 	log     *slog.Logger
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	changed func() // told when pulling may go on
+	slots   int    // calls at once, from the claim to the answer; 0 for any number
 
 	mu      sync.Mutex
 	paused  bool
@@ -196,7 +197,7 @@ func (g *gate) pump(self *permit) {
 
 // pass lets one call through, or tells when to look again (0: when something happens). The caller holds mu.
 func (g *gate) pass(now time.Time) (report func(error), wait time.Duration) {
-	if g.paused {
+	if g.paused || g.slots > 0 && len(g.granted) >= g.slots {
 		return nil, 0
 	}
 	if wait := g.hold.Sub(now); wait > 0 {

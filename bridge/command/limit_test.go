@@ -301,3 +301,22 @@ func TestAGrantIsWorthNothingOnceTheAPIAsksToWait(t *testing.T) {
 		}
 	})
 }
+
+func TestNoMoreCallsAtOnceThanConfigured(t *testing.T) {
+	g := newGate(0, 1, slog.New(slog.DiscardHandler))
+	g.slots = 2
+	var woken []string
+	g.attach(func(key string) { woken = append(woken, key) }, func() {})
+	a, b, c, d := &permit{key: "a"}, &permit{key: "b"}, &permit{key: "c"}, &permit{key: "d"}
+	if !g.enter(a) || !g.enter(b) {
+		t.Fatal("two calls may be made")
+	}
+	if g.enter(c) || g.enter(d) || g.enter(c) {
+		t.Fatal("more calls are made than may be")
+	}
+	g.made(a, FailureNone, 0)
+	g.leave(b) // without a call
+	if !slices.Equal(woken, []string{"c", "d"}) || !g.enter(c) || !g.enter(d) {
+		t.Errorf("%v were woken, in the place of two that ended", woken)
+	}
+}

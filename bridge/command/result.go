@@ -58,23 +58,26 @@ func resultMessage(subject string, r subjects.Result, original nats.Header) (*na
 	if err != nil {
 		return nil, fmt.Errorf("result of command %s: %w", r.CommandID, err)
 	}
-	h := nats.Header{}
-	for name, value := range map[string]string{
-		subjects.HeaderCESpecVersion: subjects.CESpecVersion,
-		subjects.HeaderCEID:          resultID(r.CommandID),
-		subjects.HeaderCESource:      subjects.CESource(r.Tenant),
-		subjects.HeaderCEType:        "cx.result." + string(r.Command),
-		subjects.HeaderCETime:        r.FinishedAt.String(),
-		subjects.HeaderCESubject:     ceValue(r.ConversationID.String()),
-		subjects.HeaderContentType:   subjects.ContentTypeJSON,
-		subjects.HeaderTenant:        r.Tenant,
-		subjects.HeaderCommandID:     r.CommandID,
-		subjects.HeaderStatus:        string(r.Status),
-		subjects.HeaderTraceparent:   original.Get(subjects.HeaderTraceparent),
-		subjects.HeaderTracestate:    original.Get(subjects.HeaderTracestate),
+	const most = 16
+	h, values := make(nats.Header, most), make([]string, 0, most) // all values share one array
+	for _, each := range [...]struct{ name, value string }{
+		{subjects.HeaderCESpecVersion, subjects.CESpecVersion},
+		{subjects.HeaderCEID, resultID(r.CommandID)},
+		{subjects.HeaderCESource, subjects.CESource(r.Tenant)},
+		{subjects.HeaderCEType, "cx.result." + string(r.Command)},
+		{subjects.HeaderCETime, r.FinishedAt.String()},
+		{subjects.HeaderCESubject, ceValue(r.ConversationID.String())},
+		{subjects.HeaderContentType, subjects.ContentTypeJSON},
+		{subjects.HeaderTenant, r.Tenant},
+		{subjects.HeaderCommandID, r.CommandID},
+		{subjects.HeaderStatus, string(r.Status)},
+		{subjects.HeaderTraceparent, original.Get(subjects.HeaderTraceparent)},
+		{subjects.HeaderTracestate, original.Get(subjects.HeaderTracestate)},
 	} {
-		if value != "" {
-			h.Set(name, value)
+		if each.value != "" {
+			n := len(values)
+			values = append(values, each.value)
+			h[each.name] = values[n : n+1 : n+1]
 		}
 	}
 	return &nats.Msg{Subject: subject, Header: h, Data: body}, nil

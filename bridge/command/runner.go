@@ -90,6 +90,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, gate: newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
 		begin: func(ctx context.Context, epoch uint64) (epochRecords, error) { return deps.Ledger.Begin(ctx, epoch) },
 	}
+	r.gate.slots = cfg.MaxInFlight
 	var err error
 	r.metrics, err = newMetrics(deps.Registerer, r)
 	return r, err
@@ -203,7 +204,7 @@ func (s *shift) run(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	s.lanes = lane.New(s.cfg.MaxInFlight, lane.WithStepContext(s.hard), lane.WithOnPanic(s.panicked))
+	s.lanes = lane.New(s.cfg.workers(), lane.WithStepContext(s.hard), lane.WithOnPanic(s.panicked))
 	s.gate.attach(s.lanes.Wake, s.held.tell)
 	s.set(s)
 	defer s.set(nil)

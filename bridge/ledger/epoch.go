@@ -19,6 +19,10 @@ import (
 // condition on, so that one record would let through one claim at a time.
 const parts = 16
 
+// abreast is how many publishes may be under way in one part of a stream that is not replicated. Its server takes them one after the other
+// and refuses none, and many together cost less than many in a row.
+const abreast = 256
+
 // Epoch is the right to write to the ledger, until a higher epoch begins.
 type Epoch struct {
 	ledger *Ledger
@@ -34,7 +38,7 @@ type Epoch struct {
 
 type part struct {
 	subject string
-	turn    chan struct{} // holds one token: one publish at a time
+	turn    chan struct{} // holds a token for each publish that may begin: one at a time, or abreast
 	seq     atomic.Uint64 // of the epoch record
 }
 
@@ -42,11 +46,17 @@ type part struct {
 // higher epoch has begun. Beginning the same epoch again is fine.
 func (l *Ledger) Begin(ctx context.Context, number uint64) (*Epoch, error) {
 	e := &Epoch{ledger: l, number: number, held: make(map[string]struct{})}
+	width, err := l.width(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin epoch %d: %w", number, err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range e.parts {
 		p := &e.parts[i]
-		p.subject, p.turn = l.names.Ledger("epoch", strconv.Itoa(i)), make(chan struct{}, 1)
-		p.turn <- struct{}{}
+		p.subject, p.turn = l.names.Ledger("epoch", strconv.Itoa(i)), make(chan struct{}, width)
+		for range width {
+			p.turn <- struct{}{}
+		}
 		group.Go(func() error { return e.begin(ctx, p) })
 	}
 	if err := group.Wait(); err != nil {
@@ -65,6 +75,25 @@ func (l *Ledger) Begin(ctx context.Context, number uint64) (*Epoch, error) {
 func (e *Epoch) wrote(seq uint64) {
 	for last := e.last.Load(); seq > last && !e.last.CompareAndSwap(last, seq); last = e.last.Load() {
 	}
+}
+
+// width is how many publishes may be under way in one part. Should the stream become replicated meanwhile, publishes are refused and
+// repeated.
+func (l *Ledger) width(ctx context.Context) (int, error) {
+	var stream jetstream.Stream
+	err := l.patiently(ctx, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, attemptTime)
+		defer cancel()
+		stream, err = l.js.Stream(ctx, l.stream)
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case stream.CachedInfo().Config.Replicas > 1:
+		return 1, nil
+	}
+	return abreast, nil
 }
 
 // Number returns the number of the epoch.
