@@ -21,6 +21,11 @@ type Bridge struct {
 	names   subjects.Names
 	metrics *prometheus.Registry
 	ready   chan struct{}
+	level   LevelSetter // nil: the level stays
+	// contract is the AsyncAPI document.
+	contract []byte
+	running  *process      // there once built is closed
+	built    chan struct{} // closed when everything is made
 
 	mu             sync.Mutex
 	ran            bool
@@ -29,18 +34,34 @@ type Bridge struct {
 }
 
 // New checks the configuration and returns a bridge that has not begun anything.
-func New(cfg Config, log *slog.Logger) (*Bridge, error) {
-	var problems []Problem
-	keys := schemaOf(reflect.TypeFor[Config]())
-	cfg.check(func(key, rule string, value any) { problems = append(problems, keys.problem(key, rule, value)) })
-	if len(problems) > 0 {
-		return nil, &ConfigError{Problems: problems}
+func New(cfg Config, log *slog.Logger, options ...Option) (*Bridge, error) {
+	if err := checked(cfg); err != nil {
+		return nil, err
 	}
 	names, err := subjects.New(cfg.Subjects.Prefix)
 	if err != nil {
 		return nil, fmt.Errorf("subjects.prefix: %w", err)
 	}
-	return &Bridge{cfg: cfg, log: log, names: names, metrics: telemetry.NewRegistry(Version()), ready: make(chan struct{})}, nil
+	contract, err := cfg.Contract()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{cfg: cfg, log: log, names: names, metrics: telemetry.NewRegistry(Version()), ready: make(chan struct{}), built: make(chan struct{}), contract: contract}
+	for _, option := range options {
+		option(b)
+	}
+	return b, nil
+}
+
+// checked returns what is wrong with a configuration, as a [*ConfigError].
+func checked(cfg Config) error {
+	var problems []Problem
+	keys := schemaOf(reflect.TypeFor[Config]())
+	cfg.check(func(key, rule string, value any) { problems = append(problems, keys.problem(key, rule, value)) })
+	if len(problems) > 0 {
+		return &ConfigError{Problems: problems}
+	}
+	return nil
 }
 
 // Ready is closed when everything was proven to work for the first time.

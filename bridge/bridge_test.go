@@ -61,6 +61,12 @@ func start(t *testing.T, cfg bridge.Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launch(t, b)
+}
+
+// launch runs a bridge until the end of the test.
+func launch(t *testing.T, b *bridge.Bridge) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Bridge: b, t: t, end: cancel, done: make(chan error, 1)}
 	go func() { r.done <- b.Run(ctx) }()

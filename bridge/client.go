@@ -13,6 +13,10 @@ func (c CXConfig) NewClient(userAgent string, maxInFlight int) (*cxapi.Client, e
 	if err != nil {
 		return nil, fmt.Errorf("cx: %w", err)
 	}
+	return c.newClient(tokens, userAgent, maxInFlight)
+}
+
+func (c CXConfig) newClient(tokens cxapi.TokenSource, userAgent string, maxInFlight int) (*cxapi.Client, error) {
 	transport := &http.Client{Transport: cxapi.NewTransport(cxapi.TransportConfig{MaxInFlight: maxInFlight})}
 	client, err := cxapi.New(c.BaseURL, c.TenantDomain, cxapi.WithTokenSource(tokens), cxapi.WithTimeout(c.Timeout),
 		cxapi.WithUserAgent(userAgent), cxapi.WithHTTPClient(transport))

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -89,6 +90,7 @@ type StreamsConfig struct {
 	ResultsMaxAge   time.Duration `koanf:"results_max_age"`
 	DeadMaxAge      time.Duration `koanf:"dead_max_age"`
 	DuplicateWindow time.Duration `koanf:"duplicate_window"`
+	PlacementTags   []string      `koanf:"placement_tags"` // of the servers in a cluster that keep the streams; empty for any
 }
 
 func defaultStreams() StreamsConfig {
@@ -186,6 +188,11 @@ func (c StreamsConfig) check(report reporter) {
 	for _, a := range ages {
 		if a.age < time.Minute {
 			report(a.key, "must be at least 1m", a.age)
+		}
+	}
+	for i, tag := range c.PlacementTags {
+		if tag == "" || strings.ContainsAny(tag, " \t\r\n,") {
+			report(fmt.Sprintf("placement_tags[%d]", i), "must be a tag of servers, without white space and ','", tag)
 		}
 	}
 	if c.DuplicateWindow < time.Minute {

@@ -31,6 +31,8 @@ type Sources struct {
 	Flags   map[string]string // values by key
 	APIOnly bool              // check only what calls at the API need
 	BusOnly bool              // check only what is needed to find the bus
+
+	ContractOnly bool // check only what the contract on the bus depends on
 }
 
 // LoadConfig reads a configuration: the defaults, then the file, then the environment, then flags. The error is a [*ConfigError] with all
@@ -39,8 +41,12 @@ func LoadConfig(s Sources) (Config, error) {
 	l := read(s)
 	cfg := DefaultConfig()
 	l.decode(&cfg)
-	l.checkTwins(cfg, s.BusOnly)
+	if !s.ContractOnly {
+		l.checkTwins(cfg, s.BusOnly)
+	}
 	switch {
+	case s.ContractOnly:
+		cfg.checkContract(l.problem)
 	case s.APIOnly:
 		cfg.CX.check(true, section("cx", l.problem))
 	case s.BusOnly:

@@ -19,7 +19,6 @@ import (
 	"github.com/cxbridge/cxbridge/bridge/telemetry"
 	"github.com/cxbridge/cxbridge/bridge/webhook"
 	"github.com/cxbridge/cxbridge/cxapi"
-	"github.com/cxbridge/cxbridge/subjects"
 )
 
 // process is a bridge while it runs: what was opened, and what runs in which stage. The stages are stopped in this order, so that webhooks
@@ -30,6 +29,9 @@ type process struct {
 	spool    *spool.Spool // nil in embedded mode
 	receiver *webhook.Receiver
 	client   *cxapi.Client // nil if nothing calls the API
+	tokens   *exchangeable // of client
+	operator *adminServer
+	live     reloading
 	elected  atomic.Pointer[elected]
 	prepared atomic.Pointer[error] // of the streams; nil before the first answer
 	paused   atomic.Pointer[pause.State]
@@ -113,7 +115,7 @@ func closeListener(l net.Listener) error {
 
 func (p *process) openBus(ctx context.Context) error {
 	opened, err := broker.Open(ctx, p.cfg.NATS, broker.Options{
-		Names: p.names, Settings: p.cfg.streamSettings(), MaxPayload: p.cfg.maxPayload(), Name: "cxbridge/" + holder(), Log: p.log,
+		Names: p.names, Settings: p.cfg.StreamSettings(), MaxPayload: p.cfg.maxPayload(), Name: "cxbridge/" + holder(), Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("nats: %w", err)
@@ -123,14 +125,6 @@ func (p *process) openBus(ctx context.Context) error {
 	p.broker = opened
 	p.mu.Unlock()
 	return nil
-}
-
-// streamSettings are what the configuration says of streams.
-func (c Config) streamSettings() subjects.StreamSettings {
-	return subjects.StreamSettings{
-		Replicas: c.Streams.Replicas, EventsMaxAge: c.Streams.EventsMaxAge, ResultsMaxAge: c.Streams.ResultsMaxAge,
-		DeadMaxAge: c.Streams.DeadMaxAge, LedgerTTL: c.Commands.LedgerTTL, DuplicateWindow: c.Streams.DuplicateWindow, Keyed: c.Subjects.Keyed,
-	}
 }
 
 // headerRoom is added to the size of a webhook for the headers of its message.
@@ -168,7 +162,12 @@ func (p *process) openSpool(ctx context.Context) error {
 func (p *process) build(context.Context) error {
 	p.ledger = ledger.New(p.broker.JetStream(), p.names, p.log)
 	if p.cfg.needsAPI() {
-		client, err := p.cfg.CX.NewClient("cxbridge/"+Version(), p.cfg.Commands.MaxInFlight)
+		tokens, err := p.cfg.CX.tokens()
+		if err != nil {
+			return fmt.Errorf("cx: %w", err)
+		}
+		p.tokens = newExchangeable(tokens)
+		client, err := p.cfg.CX.newClient(p.tokens, "cxbridge/"+Version(), p.cfg.Commands.MaxInFlight)
 		if err != nil {
 			return err
 		}
@@ -183,18 +182,32 @@ func (p *process) build(context.Context) error {
 		deps.Spool = p.spool
 	}
 	receiver, err := webhook.New(p.cfg.Webhook, deps)
+	if err != nil {
+		return err
+	}
 	p.receiver = receiver
-	return err
+	return p.buildAdmin()
+}
+
+func (p *process) buildAdmin() error {
+	secrets, err := p.cfg.startSecrets()
+	if err != nil {
+		return err
+	}
+	p.operator = &adminServer{
+		ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: telemetry.Handler(p.metrics, p.log), contract: p.contract,
+		local: onLoopback(p.cfg.Admin.Listen),
+	}
+	p.operator.token.Store(&secrets.admin)
+	p.live.inForce, p.live.secrets = p.cfg, secrets
+	p.running = p
+	close(p.built)
+	return nil
 }
 
 // serve starts everything that does not have to wait for the bus.
 func (p *process) serve(ctx context.Context) error {
-	token, err := secret(p.cfg.Admin.Token, p.cfg.Admin.TokenFile)
-	if err != nil {
-		return fmt.Errorf("admin.token_file: %w", err)
-	}
-	admin := &adminServer{token: token, ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: telemetry.Handler(p.metrics, p.log)}
-	p.support.run("admin listener", func(ctx context.Context) error { return serveAdmin(ctx, p.admin, admin.handler(), p.log) })
+	p.support.run("admin listener", func(ctx context.Context) error { return serveAdmin(ctx, p.admin, p.operator.handler(), p.log) })
 	if p.spool == nil {
 		// Without a spool, an event that comes before the streams exist could not be stored.
 		if err := p.broker.Ready(ctx); err != nil {
@@ -205,7 +218,7 @@ func (p *process) serve(ctx context.Context) error {
 	p.intake.run("webhook listener", func(ctx context.Context) error { return p.receiver.Serve(ctx, p.webhook) })
 	p.support.run("spool", p.receiver.Drain)
 	p.support.run("webhook registration", p.register)
-	p.support.run("nats", func(ctx context.Context) error { return p.join(ctx, admin.ready) })
+	p.support.run("nats", func(ctx context.Context) error { return p.join(ctx, p.operator.ready) })
 	return nil
 }
 

@@ -9,15 +9,19 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// adminServer answers operators: is it alive, is it ready, what does it count.
+// adminServer answers operators: is it alive, is it ready, what does it count, what is the contract.
 type adminServer struct {
-	token   string
-	ready   *readiness
-	metrics http.Handler
+	token    atomic.Pointer[string] // nil or empty: none is asked for
+	ready    *readiness
+	metrics  http.Handler
+	contract []byte // the AsyncAPI document
+	local    bool   // only this machine can reach the listener
 }
 
 func (a *adminServer) handler() http.Handler {
@@ -29,7 +33,42 @@ func (a *adminServer) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", a.ready.serve(a.allowed))
 	mux.Handle("GET /metrics", a.guard(a.metrics))
+	mux.Handle("GET /asyncapi.json", a.guard(http.HandlerFunc(a.serveContract)))
+	if a.local {
+		return localOnly(mux)
+	}
 	return mux
+}
+
+func (a *adminServer) serveContract(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	// Whoever asked has hung up if this fails; there is nobody left to tell.
+	_, _ = w.Write(a.contract)
+}
+
+// localOnly refuses requests for a name that is not this machine's: a page in a browser here could have had its own name resolved to loopback,
+// and so read what only this machine may. An address is no name that could be resolved to another one.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !localName(r.Host) {
+			http.Error(w, "the admin listener is on loopback and answers to localhost and to addresses only; a proxy in front of it has to set Host", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// localName reports whether the Host of a request is empty, as in HTTP/1.0, an address, or localhost, with or without a port.
+func localName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return true
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // guard asks for the token, if there is one. Probes of /livez and /readyz need none, but are told no more than yes or no.
@@ -45,12 +84,13 @@ func (a *adminServer) guard(next http.Handler) http.Handler {
 }
 
 func (a *adminServer) allowed(r *http.Request) bool {
-	if a.token == "" {
+	token := a.token.Load()
+	if token == nil || *token == "" {
 		return true
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	// Hashes, so that the time tells nothing of the length either.
-	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(a.token))
+	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(*token))
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 

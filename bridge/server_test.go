@@ -12,7 +12,7 @@ import (
 )
 
 func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
-	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8081"+path, nil)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -22,7 +22,9 @@ func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
 
 func admin(token string, checks ...check) http.Handler {
 	metrics := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	return (&adminServer{token: token, ready: &readiness{checks: checks}, metrics: metrics}).handler()
+	a := &adminServer{ready: &readiness{checks: checks}, metrics: metrics, contract: []byte("{}"), local: true}
+	a.token.Store(&token)
+	return a.handler()
 }
 
 func works(context.Context) error { return nil }
@@ -75,18 +77,43 @@ func TestReadyDoesNotWaitForever(t *testing.T) {
 
 func TestAdminAsksForTheToken(t *testing.T) {
 	h := admin("s3cret", check{"spool", fails})
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 401, "/asyncapi.json": 404} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 401, "/asyncapi.json": 401, "/": 404} {
 		if w := get(h, path, "wrong"); w.Code != want {
 			t.Errorf("%s with a wrong token = %d; want %d", path, w.Code, want)
 		}
 	}
-	if w := get(h, "/metrics", "s3cret"); w.Code != 200 {
-		t.Errorf("/metrics with the token = %d", w.Code)
+	for _, path := range []string{"/metrics", "/asyncapi.json"} {
+		if w := get(h, path, "s3cret"); w.Code != 200 {
+			t.Errorf("%s with the token = %d", path, w.Code)
+		}
 	}
 	if w := get(h, "/readyz", ""); w.Body.String() != `{"ready":false}`+"\n" {
 		t.Errorf("strangers are told %s", w.Body)
 	}
 	if w := get(h, "/readyz", "s3cret"); w.Body.Len() < 30 {
 		t.Errorf("the operator is told no more than %s", w.Body)
+	}
+}
+
+// TestAdminOnLoopbackAnswersToItsOwnNamesOnly keeps pages of a browser out, whose names were made to resolve to loopback.
+func TestAdminOnLoopbackAnswersToItsOwnNamesOnly(t *testing.T) {
+	local := admin("", check{"bus", works})
+	for host, want := range map[string]int{
+		"127.0.0.1:8081": 200, "127.0.0.1": 200, "[::1]:8081": 200, "::1": 200, "localhost:8081": 200, "LocalHost": 200, "localhost.": 200,
+		"cx.localhost:8081": 200, "10.1.2.3:8081": 200, "": 200,
+		"evil.example:8081": 421, "evil.example": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example:8081": 421, "notlocalhost": 421,
+	} {
+		for _, path := range []string{"/livez", "/readyz", "/metrics", "/asyncapi.json"} {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host = host
+			if local.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%s for host %q = %d, want %d", path, host, w.Code, want)
+			}
+		}
+	}
+	beyond := &adminServer{ready: &readiness{}}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://bridge.example/livez", nil)
+	if beyond.handler().ServeHTTP(w, r); w.Code != 200 {
+		t.Errorf("beyond loopback, where there is a token: %d", w.Code)
 	}
 }

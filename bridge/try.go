@@ -42,7 +42,7 @@ func tryBus(ctx context.Context, cfg Config) (detail string, err error) {
 	if cfg.NATS.Mode == broker.Embedded {
 		return "embedded; it starts with the bridge", nil
 	}
-	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Name: "cxbridge check", Settings: cfg.streamSettings()})
+	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Name: "cxbridge check", Settings: cfg.StreamSettings()})
 	if err != nil {
 		return "", err
 	}

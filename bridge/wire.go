@@ -14,13 +14,16 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := p.cfg.Commands
-	cfg.CallTimeout, cfg.RatePerSecond, cfg.RateBurst = p.cfg.CX.Timeout, p.cfg.CX.RatePerSecond, p.cfg.CX.RateBurst
-	return command.New(cfg, command.Deps{
+	p.live.mu.Lock()
+	defer p.live.mu.Unlock()
+	cfg, now := p.cfg.Commands, p.live.inForce.CX
+	cfg.CallTimeout, cfg.RatePerSecond, cfg.RateBurst = p.cfg.CX.Timeout, now.RatePerSecond, now.RateBurst
+	p.live.runner, err = command.New(cfg, command.Deps{
 		Names: p.names, Tenant: p.cfg.CX.TenantDomain, JetStream: p.broker.JetStream(), Conn: p.broker.Conn(), Ledger: p.ledger, API: p.client,
 		Contacts: command.NewKVContacts(contacts, p.cfg.CX.TenantDomain), Layout: command.EventLayout{Content: p.cfg.Webhook.Fields.Content},
 		Log: p.log, Registerer: p.metrics,
 	})
+	return p.live.runner, err
 }
 
 // rpc makes the micro service.

@@ -56,15 +56,39 @@ func parseLevel(s string) (slog.Level, error) {
 
 // NewLogger returns a logger that writes to w as c says. Whether w is a terminal decides the format auto, and colour.
 func NewLogger(w io.Writer, c Config) (*slog.Logger, error) {
-	level, err := parseLevel(c.Level)
+	log, _, err := NewAdjustable(w, c)
+	return log, err
+}
+
+// NewAdjustable is [NewLogger] with the level, which can be set at any time.
+func NewAdjustable(w io.Writer, c Config) (*slog.Logger, *Level, error) {
+	first, err := parseLevel(c.Level)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	level := &Level{}
+	level.current.Set(first)
+	return newLogger(w, c.Format, &level.current), level, nil
+}
+
+// Level is from where on lines are logged.
+type Level struct{ current slog.LevelVar }
+
+// Set sets the level by its name; one that does not exist changes nothing.
+func (l *Level) Set(name string) error {
+	level, err := parseLevel(name)
+	if err == nil {
+		l.current.Set(level)
+	}
+	return err
+}
+
+func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	terminal := IsTerminal(w)
-	if c.Format == FormatJSON || c.Format == FormatAuto && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
+	if format == FormatJSON || format == FormatAuto && !terminal {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})), nil
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""}))
 }
 
 // IsTerminal reports whether w is a terminal.

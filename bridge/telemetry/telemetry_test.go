@@ -63,3 +63,26 @@ func TestMetricsTellTheProcessAndTheBuild(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLevelCanBeSetAtAnyTime(t *testing.T) {
+	for _, format := range []string{telemetry.FormatJSON, telemetry.FormatText} {
+		var out bytes.Buffer
+		log, level, err := telemetry.NewAdjustable(&out, telemetry.Config{Level: "warn", Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := log.With("part", "child")
+		child.Info("one")
+		if err := level.Set("debug"); err != nil {
+			t.Fatal(err)
+		}
+		child.Debug("two")
+		if err := level.Set("loud"); err == nil {
+			t.Error("an unknown level was set")
+		}
+		child.Debug("three")
+		if got := out.String(); strings.Contains(got, "one") || !strings.Contains(got, "two") || !strings.Contains(got, "three") {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cxbridge/cxbridge/subjects"
@@ -47,14 +49,12 @@ type Receiver struct {
 	fingerprint func(string) string
 	log         *slog.Logger
 
-	paths      *paths
-	tokens     *pathTokens
-	signatures *signatures
-	networks   *networks
-	loops      *loopGuard
-	store      *store
-	metrics    *metrics
-	conns      *connections
+	paths   *paths
+	gates   atomic.Pointer[gates]
+	loops   *loopGuard
+	store   *store
+	metrics *metrics
+	conns   *connections
 
 	requests         atomic.Int64 // in flight
 	bytes            atomic.Int64 // of their bodies
@@ -101,15 +101,11 @@ func (r *Receiver) prepare(cfg Config, deps Deps) (err error) {
 		return fmt.Errorf("fields.%s %s", wrong.key, wrong.rule)
 	}
 	r.paths = compiled
-	if r.tokens, err = newPathTokens(cfg, deps.Log); err != nil {
-		return fmt.Errorf("path tokens: %w", err)
-	}
-	if r.signatures, err = newSignatures(cfg, deps.Log); err != nil {
-		return fmt.Errorf("signature secrets: %w", err)
-	}
-	if r.networks, err = newNetworks(cfg); err != nil {
+	open, err := newGates(cfg, deps.Log)
+	if err != nil {
 		return err
 	}
+	r.gates.Store(open)
 	if r.metrics, err = newMetrics(deps.Registerer, knownEvents, r.conns.count); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
@@ -146,7 +142,8 @@ func (r *Receiver) recover(w http.ResponseWriter) {
 // receive takes one request through all steps. It returns what is wrong with it, or nil after it was answered 200.
 func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 	start := time.Now()
-	if p := r.admit(req); p != nil {
+	pass := r.gates.Load()
+	if p := r.admit(pass, req); p != nil {
 		return p
 	}
 	reserved := req.ContentLength
@@ -162,17 +159,19 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 		return p
 	}
 	now := time.Now()
-	if p := r.checkSignature(req.Header, body, now); p != nil {
+	if p := r.checkSignature(pass, req.Header, body, now); p != nil {
 		return p
 	}
 	e, err := r.paths.identify(body)
 	if err != nil {
 		return r.malformed(req.Header, body, err, now)
 	}
-	if p := r.failed(r.store.put(r.message(&e, body, now, req.Header))); p != nil {
+	msg := r.message(&e, body, now, req.Header)
+	if p := r.failed(r.store.put(msg)); p != nil {
 		return p
 	}
 	r.metrics.taken(e.name, start)
+	r.tell(msg, start)
 	w.Header()["Content-Type"] = jsonContent
 	_, _ = w.Write(emptyObject) // The event is stored; that the sender is told so cannot be made certain anyway.
 	return nil
@@ -183,19 +182,31 @@ var (
 	emptyObject = []byte("{}\n")
 )
 
+// tell logs one line for an event that is stored, at debug: never anything of its content. It costs nothing while nobody listens.
+func (r *Receiver) tell(msg *nats.Msg, start time.Time) {
+	ctx := context.Background()
+	if !r.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	r.log.LogAttrs(ctx, slog.LevelDebug, "event stored",
+		slog.String("event_id", msg.Header.Get(subjects.HeaderMsgID)), slog.String("event", msg.Header.Get(subjects.HeaderEvent)),
+		slog.String("conversation", msg.Header.Get(subjects.HeaderConversationID)), slog.String("subject", msg.Subject),
+		slog.Duration("duration", time.Since(start)))
+}
+
 // admit looks at everything that is known before the body is read.
-func (r *Receiver) admit(req *http.Request) *problem {
+func (r *Receiver) admit(pass *gates, req *http.Request) *problem {
 	token, ok := strings.CutPrefix(req.URL.Path, Path)
 	switch {
 	case !ok || strings.Contains(token, "/"):
 		return problemNotFound
 	case req.Method != http.MethodPost:
 		return problemMethod
-	case !r.networks.allow(req):
+	case !pass.networks.allow(req):
 		return problemNetwork
 	case req.ContentLength > r.cfg.MaxBodyBytes:
 		return problemTooLarge
-	case !r.tokens.valid(token):
+	case !pass.tokens.valid(token):
 		return problemToken
 	}
 	return nil
@@ -236,11 +247,11 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) ([]byte, *prob
 	return nil, problemCut
 }
 
-func (r *Receiver) checkSignature(in http.Header, body []byte, now time.Time) *problem {
-	if r.cfg.SignatureMode == SignatureOff {
+func (r *Receiver) checkSignature(pass *gates, in http.Header, body []byte, now time.Time) *problem {
+	if pass.mode == SignatureOff {
 		return nil
 	}
-	err := r.signatures.check(in, body, now)
+	err := pass.signatures.check(in, body, now)
 	if err == nil {
 		if r.signatureTrouble.Done() {
 			r.log.Info("webhooks are signed rightly again")
@@ -248,7 +259,7 @@ func (r *Receiver) checkSignature(in http.Header, body []byte, now time.Time) *p
 		return nil
 	}
 	r.metrics.unsigned.Inc()
-	if r.cfg.SignatureMode == SignatureLog {
+	if pass.mode == SignatureLog {
 		r.signatureTrouble.Do(err, func() {
 			r.log.Warn("a webhook with a bad signature was taken, because signature_mode is log", "error", err)
 		})

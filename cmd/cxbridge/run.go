@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,33 +19,37 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the bridge", Args: noArgs,
 		Long: "Run the bridge until SIGINT or SIGTERM, which finishes what is in hand. A second signal stops at once; nothing is lost then,\n" +
-			"either. One line on standard output tells when the bridge is ready; everything else is logged on standard error.",
+			"either. SIGHUP, or a change of its file, lets it read the configuration again: what can change while it runs changes, all or\n" +
+			"nothing, and the log tells which keys need a restart. One line on standard output tells when the bridge is ready; everything\n" +
+			"else is logged on standard error.",
 	}
-	load := configFlags(cmd, false)
+	sources := sourceFlags(cmd)
 	grace := cmd.Flags().Duration("grace", bridge.DefaultGrace, "how long a soft stop may take to finish what is in hand")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *grace < 0 {
 			return usageError{fmt.Errorf("--grace must not be negative, not %s", *grace)}
 		}
-		cfg, err := load()
+		from := sources()
+		cfg, err := bridge.LoadConfig(from)
 		if err != nil {
 			return err
 		}
 		cfg.Grace = *grace
-		return runBridge(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return runBridge(cmd.Context(), cfg, from, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-func runBridge(ctx context.Context, cfg bridge.Config, out, errOut io.Writer) error {
-	log, err := telemetry.NewLogger(errOut, cfg.Log)
+func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out, errOut io.Writer) error {
+	log, level, err := telemetry.NewAdjustable(errOut, cfg.Log)
 	if err != nil {
 		return err
 	}
-	b, err := bridge.New(cfg, log)
+	b, err := bridge.New(cfg, log, bridge.WithLevel(level))
 	if err != nil {
 		return err
 	}
+	defer keepCurrent(ctx, b, from)()
 	ended := make(chan struct{})
 	announced := make(chan error, 1)
 	begun := time.Now()
@@ -61,6 +68,23 @@ func runBridge(ctx context.Context, cfg bridge.Config, out, errOut io.Writer) er
 		err = told
 	}
 	return err
+}
+
+// keepCurrent lets the bridge read its configuration again at SIGHUP, and when its file changes, until the function that it returns was called.
+func keepCurrent(ctx context.Context, b *bridge.Bridge, from bridge.Sources) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.KeepCurrent(ctx, from, again)
+	}()
+	return func() {
+		cancel()
+		<-ended
+		signal.Stop(again)
+	}
 }
 
 func webhookURL(cfg bridge.Config, address string) string {

@@ -7,8 +7,31 @@ import (
 	"github.com/cxbridge/cxbridge/subjects/schema"
 )
 
-// Queries are the endpoints of the micro service that are no commands.
-func Queries() []string { return []string{"bridge.status", "inbox.list"} }
+// Queries are the endpoints of the micro service that are no commands. A bridge that does not call the API has no inbox.list.
+func Queries() []string {
+	return []string{"bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "dead.list", "dead.replay", "inbox.list"}
+}
+
+// about tells what a query does, and what its body may say.
+func about(query string) string {
+	switch query {
+	case "bridge.explain":
+		return "Everything known of a command, a message or an event: {\"id\"}."
+	case "bridge.pause":
+		return "Lets all bridges begin no more calls: {\"by\", \"reason\"}, both optional."
+	case "bridge.resume":
+		return "Goes on after a pause: {\"by\", \"reason\"}, both optional."
+	case "bridge.status":
+		return "How the bridge is that happens to be asked."
+	case "dead.list":
+		return "Dead letters without their bodies: {\"reasons\", \"statuses\", \"subject\", \"command_id\", \"older_than\", \"newer_than\", \"after\", \"limit\"}, all optional."
+	case "dead.replay":
+		return "Publishes commands anew from their dead letters: {\"sequences\", \"keep\", \"dry_run\"}; only the first is needed."
+	case "inbox.list":
+		return "The inboxes of the tenant."
+	}
+	return "A query."
+}
 
 // serviceQueue is the queue group of NATS micro services.
 const serviceQueue = "q"
@@ -118,7 +141,7 @@ func (b *builder) services() {
 	for _, q := range Queries() {
 		b.add(channel{
 			name: "rpc." + q, address: b.names.RPCSubject(q), tag: "rpc", action: receive, queue: serviceQueue,
-			does: "A query.", messages: []string{"rpc.query"}, reply: answers("rpc.found"),
+			does: about(q), messages: []string{"rpc.query"}, reply: answers("rpc.found"),
 		})
 	}
 }
