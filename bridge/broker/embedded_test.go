@@ -175,3 +175,35 @@ func TestEmbeddedServerWithAConfigurationFileThatShutsTheBridgeOut(t *testing.T)
 		t.Errorf("account without JetStream: %v", err)
 	}
 }
+
+func TestHealthyTellsThatTheStorageIsUsedUp(t *testing.T) {
+	c := inProcess(t)
+	c.Embedded.MaxStoreBytes = 1 << 20
+	b := open(t, c)
+	ready(t, b)
+	if err := b.Healthy(patient(t)); err != nil {
+		t.Fatalf("an empty server: %v", err)
+	}
+	ctx := patient(t)
+	for stored := 0; ; stored++ {
+		if _, err := b.JetStream().Publish(ctx, "cx.message.created", make([]byte, 100<<10)); err != nil {
+			break
+		}
+		if stored > 100 {
+			t.Fatal("the limit does not hold")
+		}
+	}
+	if err := b.Healthy(patient(t)); err == nil {
+		t.Error("a server without storage is called healthy")
+	}
+	stream, err := b.JetStream().Stream(ctx, names(t).EventsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Healthy(patient(t)); err != nil {
+		t.Errorf("after a purge: %v", err)
+	}
+}

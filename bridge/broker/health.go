@@ -12,8 +12,11 @@ import (
 // healthTimeout bounds one question of [Broker.Healthy]; a cluster that is just losing a leader does not answer at all.
 const healthTimeout = 3 * time.Second
 
-// Healthy proves that the bus works: it asks each stream and bucket how it is, and the embedded server for failed disks. It
-// returns what is wrong, nil if nothing is.
+// probeKey is the key in the bucket of the bridges that [Broker.Healthy] writes to.
+const probeKey = "probe"
+
+// Healthy proves that the bus works: it asks each stream and bucket how it is, and the embedded server for failed disks, and it
+// writes a key, because a server whose storage is used up answers all the same. It returns what is wrong, nil if nothing is.
 func (b *Broker) Healthy(ctx context.Context) error {
 	if !b.conn.IsConnected() {
 		return fmt.Errorf("nats is not connected: %w", cause(b.conn))
@@ -27,6 +30,20 @@ func (b *Broker) Healthy(ctx context.Context) error {
 		if err := b.healthyStream(ctx, name); err != nil {
 			return fmt.Errorf("stream %s: %w", name, err)
 		}
+	}
+	return b.writes(ctx)
+}
+
+// writes proves that messages are stored.
+func (b *Broker) writes(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	bucket, err := b.Lease(bounded)
+	if err != nil {
+		return err
+	}
+	if _, err := bucket.Put(bounded, probeKey, nil); err != nil {
+		return fmt.Errorf("nothing can be stored: %w", err)
 	}
 	return nil
 }
