@@ -41,4 +41,23 @@ func normalise(content string) string {
 	return content
 }
 
-func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }
+// collapse makes one space of each white space, and none at both ends.
+func collapse(text string) string {
+	if collapsed(text) {
+		return text
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// collapsed reports whether a text is plain ASCII and has nothing to collapse, as most have.
+func collapsed(text string) bool {
+	before := byte(' ')
+	for i := range len(text) {
+		c := text[i]
+		if c < ' ' || c >= 0x7f || c == ' ' && before == ' ' {
+			return false
+		}
+		before = c
+	}
+	return before != ' '
+}

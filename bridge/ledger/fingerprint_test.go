@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -45,6 +46,15 @@ func TestAFingerprintOfWhatIsNormalIsTheSame(t *testing.T) {
 		text := rapid.String().Draw(t, "text")
 		if Fingerprint(text) != Fingerprint(text+"\n") {
 			t.Fatalf("a line break at the end of %q counts", text)
+		}
+	})
+}
+
+func TestCollapseIsTheSameWithAndWithoutItsShortCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("ab \t\n\u00a0ä")), 0, 8, -1).Draw(t, "text")
+		if got, want := collapse(text), strings.Join(strings.Fields(text), " "); got != want {
+			t.Fatalf("%q becomes %q instead of %q", text, got, want)
 		}
 	})
 }

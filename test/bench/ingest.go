@@ -74,7 +74,7 @@ func ingest(ctx context.Context, b *bench) (err error) {
 	}
 	connections := []int{1, 16, 64, 256}
 	samples := map[int]map[string][]sample{}
-	rounds, length := or(b.rounds, 5), or(b.length, 1500*time.Millisecond)
+	rounds, length := or(b.rounds, 4), or(b.length, 1500*time.Millisecond)
 	for round := range rounds {
 		for _, n := range connections {
 			if samples[n] == nil {
