@@ -42,7 +42,7 @@ func open(t *testing.T, change func(*gateway.Config)) *house {
 	if h.names, err = subjects.New(subjects.DefaultPrefix); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range h.names.Streams(subjects.StreamSettings{Replicas: 1}) {
+	for _, s := range h.names.Streams(subjects.StreamSettings{Replicas: 1, Keyed: true}) {
 		if s.Internal {
 			continue
 		}
@@ -148,6 +148,7 @@ type event struct {
 	origin                 subjects.Origin
 	private                bool
 	inbox, echoOf          string
+	keyed                  bool
 }
 
 func (h *house) tell(e event) {
@@ -166,7 +167,11 @@ func (h *house) tell(e event) {
 	if e.echoOf != "" {
 		header[subjects.HeaderEchoOf] = e.echoOf
 	}
-	h.publish(h.names.Event(subjects.EventMessageCreated), header, map[string]any{"content": e.text, "sender": map[string]any{"name": "Alex"}})
+	subject := h.names.Event(subjects.EventMessageCreated)
+	if e.keyed {
+		subject = h.names.KeyedEvent(subjects.EventMessageCreated, e.inbox, e.conversation)
+	}
+	h.publish(subject, header, map[string]any{"content": e.text, "sender": map[string]any{"name": "Alex"}})
 }
 
 // browser is one visitor.

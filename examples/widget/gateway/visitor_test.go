@@ -131,6 +131,14 @@ func TestTheGatewayRemembersNothingAndForgetsNothing(t *testing.T) {
 	}
 }
 
+func TestKeyedSubjects(t *testing.T) {
+	h := open(t, func(c *gateway.Config) { c.Keyed = true })
+	ann := h.enter("Ann")
+	h.begin(1, "42")
+	h.tell(event{conversation: "42", id: "1", text: "for Ann", origin: subjects.OriginAgent, keyed: true})
+	ann.watch("for Ann")
+}
+
 func TestLimits(t *testing.T) {
 	h := open(t, func(c *gateway.Config) {
 		c.MaxText, c.Messages, c.MessagesAtOnce, c.Starts, c.StartsAtOnce = 10, 1e-9, 2, 1e-9, 2
