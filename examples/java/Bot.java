@@ -1,5 +1,4 @@
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import io.nats.client.Connection;
 import io.nats.client.ConsumerContext;
@@ -15,6 +14,7 @@ import io.nats.client.api.DeliverPolicy;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.Executors;
 
 /** Answers customers of Sangoma CX over NATS, and hands over to a human agent on the word "agent". */
@@ -29,8 +29,11 @@ public class Bot {
     public static void main(String[] args) throws Exception {
         String url = System.getenv().getOrDefault("NATS_URL", "nats://127.0.0.1:4222");
         Connection nc = Nats.connect(new Options.Builder().server(url).connectionName(NAME).maxReconnects(-1).build());
-        Executors.newSingleThreadExecutor().submit(() -> consume(nc, "CX_RESULTS", NAME + "-results", "cx.result.>", Bot::showResult));
-        consume(nc, "CX_EVENTS", NAME, "cx.message.created", Bot::answer);
+        var tasks = new ExecutorCompletionService<Void>(Executors.newCachedThreadPool());
+        tasks.submit(() -> consume(nc, "CX_RESULTS", NAME + "-results", "cx.result.>", Bot::showResult));
+        tasks.submit(() -> consume(nc, "CX_EVENTS", NAME, "cx.message.created", Bot::answer));
+        System.err.println(tasks.take()); // a task ends only when it fails
+        System.exit(1);
     }
 
     /** Takes messages one by one, in order. The server knows how far this bot came: what was not acknowledged comes again. */
@@ -41,13 +44,11 @@ public class Bot {
         ConsumerContext consumer = nc.getStreamContext(stream).createOrUpdateConsumer(config);
         while (true) {
             Message m = consumer.next(Duration.ofSeconds(10)); // a request is forgotten when NATS restarts, so keep it short
-            if (m == null) {
-                continue; // nothing came, or the bus is away
-            }
+            if (m == null) continue; // nothing came, or the bus is away
             try {
                 handler.handle(js, m);
                 m.ack(); // if this gets lost, the message comes again, and its command is already known
-            } catch (JsonParseException | IllegalStateException e) {
+            } catch (RuntimeException e) {
                 System.err.println(e);
                 m.term(); // it will not get better
             } catch (IOException | JetStreamApiException e) {

@@ -24,7 +24,7 @@ async function consume(stream, durable, subject, handle) {
       m.ack(); // if this gets lost, the message comes again, and its command is already known
     } catch (err) {
       console.error(err);
-      if (err instanceof SyntaxError) m.term("not a message"); // it will not get better
+      if (err instanceof SyntaxError || err instanceof TypeError) m.term("not a message"); // it will not get better
       else m.nak(1000);
     }
   }
@@ -37,7 +37,7 @@ async function answer(m) {
   }
   const event = m.json();
   if (event.conversation?.status === "open") return; // a human agent has it
-  const content = event.content ?? ""; // a picture has none
+  const content = String(event.content ?? ""); // a picture has none
   const id = m.headers.get("Cx-Message-Id");
   const command = { conversation_id: m.headers.get("Cx-Conversation-Id") };
   if (content.trim().toLowerCase() === "agent") {

@@ -63,7 +63,8 @@ async function work(m, handle) {
     m.ack();
   } catch (err) {
     console.error(err);
-    m.nak(5000); // whatever it was, the other customers must not suffer from it
+    if (err instanceof SyntaxError) m.term("not a message"); // it will not get better
+    else m.nak(5000); // whatever it was, the other customers must not suffer from it
   } finally {
     clearInterval(working);
   }

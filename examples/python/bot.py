@@ -22,7 +22,7 @@ async def consume(js, stream, durable, subject, handle):
                 try:
                     await handle(js, m)
                     await m.ack()  # if this gets lost, the message comes again, and its command is already known
-                except (KeyError, ValueError):
+                except (AttributeError, LookupError, TypeError, ValueError):
                     logging.exception("not understood: %s", m.data)
                     await m.term()  # it will not get better
         except TimeoutError:

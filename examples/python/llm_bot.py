@@ -15,7 +15,6 @@ NAME = "python-llm-bot"  # of the durable consumers, and the beginning of every 
 AT_ONCE = 100  # messages that are worked on at the same time
 ACK_WAIT = 30  # seconds after which a message comes again, unless the server hears that it is being worked on
 GOOD_FOR = timedelta(minutes=10)  # an older answer is of no use
-
 thinking = {}  # conversation: the task that thinks about its last message
 
 
@@ -29,7 +28,7 @@ async def think(prompt):
 
 async def answer(js, m):
     """Thinks about a message of a customer, until the customer or an agent writes something newer."""
-    event, conversation = json.loads(m.data), m.headers["Cx-Conversation-Id"]
+    event, conversation = json.loads(m.data), m.headers.get("Cx-Conversation-Id")
     if m.headers["Cx-Origin"] in ("customer", "agent") and conversation in thinking:
         thinking.pop(conversation).cancel()
     if m.headers["Cx-Origin"] != "customer" or m.headers.get("Cx-Loop") == "true":
@@ -65,6 +64,9 @@ async def work(js, m, handle):
         if not task.cancelled():
             task.result()
         await m.ack()
+    except (AttributeError, LookupError, TypeError, ValueError):
+        logging.exception("not understood: %s", m.data)
+        await m.term()  # it will not get better
     except Exception:  # whatever it was, the other customers must not suffer from it
         logging.exception("the message comes again")
 
@@ -89,9 +91,8 @@ async def consume(js, stream, durable, subject, handle):
 
 async def main():
     async with await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), name=NAME, max_reconnect_attempts=-1) as nc:
-        js = nc.jetstream()
-        results = consume(js, "CX_RESULTS", NAME + "-results", "cx.result.>", show_result)
-        await asyncio.gather(results, consume(js, "CX_EVENTS", NAME, "cx.message.created", answer))
+        results = consume(nc.jetstream(), "CX_RESULTS", NAME + "-results", "cx.result.>", show_result)
+        await asyncio.gather(results, consume(nc.jetstream(), "CX_EVENTS", NAME, "cx.message.created", answer))
 
 
 asyncio.run(main())
