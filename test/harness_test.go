@@ -99,6 +99,14 @@ type running struct {
 // start starts a bridge, waits until it is ready, and lets the simulator send its webhooks there.
 func (w *world) start() *running {
 	w.t.Helper()
+	r := w.begin()
+	w.sim.Subscribe(r.url(pathToken), cxsim.V313.Subscriptions()...)
+	return r
+}
+
+// begin starts a bridge and waits until it is ready.
+func (w *world) begin() *running {
+	w.t.Helper()
 	if w.bus != nil {
 		w.cfg.Spool.Dir = w.t.TempDir()
 	}
@@ -117,7 +125,6 @@ func (w *world) start() *running {
 	case <-time.After(patience):
 		w.t.Fatal("the bridge does not get ready")
 	}
-	w.sim.Subscribe(r.url(pathToken), cxsim.V313.Subscriptions()...)
 	return r
 }
 
