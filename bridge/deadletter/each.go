@@ -14,7 +14,7 @@ func (f Filter) picks(letter Stored, now time.Time) bool {
 	age := now.Sub(letter.StoredAt)
 	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, letter.Reason)) &&
 		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, letter.Status)) &&
-		(f.CommandID == "" || f.CommandID == letter.CommandID) &&
+		(f.CommandID == "" || headerID(f.CommandID) == letter.CommandID) &&
 		(f.OlderThan == 0 || age > f.OlderThan) && (f.NewerThan == 0 || age < f.NewerThan)
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -43,12 +42,21 @@ type Original struct {
 // an error it is not known whether the letter is stored: put it again.
 //
 // The original is kept whole. Only if the bus does not take a message of that size, because the original nearly had the greatest size that it takes, the
-// history is left out, and then the body is cut, which the detail tells.
+// history is left out, then the headers are cut, and then the body, which the detail tells.
 func Put(ctx context.Context, js jetstream.Publisher, names subjects.Names, letter Letter) error {
 	err := put(ctx, js, names, letter)
 	if tooLarge(err) {
 		letter.History = nil
 		err = put(ctx, js, names, letter)
+	}
+	for _, shorten := range []func(nats.Header) nats.Header{cutValues, onlyOwn, onlyConditions} {
+		if !hasCode(err, codeHeadersTooLarge) {
+			break
+		}
+		cut := letter
+		cut.Original.Header = shorten(letter.Original.Header)
+		cut.Detail = letter.Detail + " (the headers are cut)"
+		err = put(ctx, js, names, cut)
 	}
 	whole, detail := letter.Original.Data, letter.Detail
 	for size := len(whole) / 2; tooLarge(err) && size > 0; size /= 2 {
@@ -71,18 +79,25 @@ func put(ctx context.Context, js jetstream.Publisher, names subjects.Names, lett
 	return err
 }
 
-// codeTooLarge is the server's refusal of a message that is larger than the stream takes.
-const codeTooLarge jetstream.ErrorCode = 10054
+// The server's refusals of a message that is larger than the stream takes, and of one that has more than 64 KiB of headers.
+const (
+	codeTooLarge        jetstream.ErrorCode = 10054
+	codeHeadersTooLarge jetstream.ErrorCode = 10097
+)
 
 func tooLarge(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || hasCode(err, codeTooLarge) || hasCode(err, codeHeadersTooLarge)
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == codeTooLarge
+	return errors.As(err, &api) && api.ErrorCode == code
 }
 
 // name tells which letter this is, in errors.
 func (l Letter) name() string {
 	if l.CommandID != "" {
-		return "command " + l.CommandID
+		return "command " + headerID(l.CommandID)
 	}
 	return "a webhook"
 }
@@ -90,7 +105,7 @@ func (l Letter) name() string {
 // id is the same each time the same letter is put.
 func (l Letter) id() string {
 	if l.CommandID != "" {
-		return "dead-" + l.CommandID
+		return "dead-" + headerID(l.CommandID)
 	}
 	sum := sha256.Sum256(l.Original.Data)
 	return "dead-webhook-" + hex.EncodeToString(sum[:])
@@ -100,19 +115,19 @@ func (l Letter) message() (*nats.Msg, error) {
 	if l.Subject == "" {
 		return nil, errors.New("a subject is needed")
 	}
-	history, err := json.Marshal(l.History)
+	history, err := l.history()
 	if err != nil {
 		return nil, err
 	}
 	header := keep(l.Original.Header)
 	for name, value := range map[string]string{
 		subjects.HeaderMsgID:           l.id(),
-		subjects.HeaderCommandID:       l.CommandID,
+		subjects.HeaderCommandID:       headerID(l.CommandID),
 		subjects.HeaderStatus:          string(l.Status),
 		subjects.HeaderReason:          string(l.Reason),
 		subjects.HeaderDetail:          line(l.Detail),
 		subjects.HeaderAttempts:        strconv.Itoa(l.Attempts),
-		subjects.HeaderHistory:         string(history),
+		subjects.HeaderHistory:         history,
 		subjects.HeaderOriginalSubject: l.Original.Subject,
 		subjects.HeaderFailedAt:        subjects.Time{Time: l.FailedAt}.String(),
 	} {
@@ -120,9 +135,6 @@ func (l Letter) message() (*nats.Msg, error) {
 		if value != "" {
 			header.Set(name, value)
 		}
-	}
-	if len(l.History) == 0 {
-		header.Set(subjects.HeaderHistory, "[]")
 	}
 	return &nats.Msg{Subject: l.Subject, Header: header, Data: l.Original.Data}, nil
 }
@@ -138,7 +150,11 @@ func keep(header nats.Header) nats.Header {
 	return kept
 }
 
-// line makes one line of a text.
+// line makes one line of a text, of a length that fits into a header.
 func line(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "") + "…"
+	}
+	return text
 }
