@@ -49,24 +49,24 @@ func TestNothingIsDoneTwiceOrOutOfOrderWhenCallsAreCutByRestarts(t *testing.T) {
 		f.Op = cxsim.OpSendMessage
 		w.sim.Fault(f)
 	}
-	start := func() (*running, *bot) {
+	start := func() *running {
 		r := w.begin()
 		door.bridge.Store(r)
-		return r, r.bot()
+		return r
 	}
-	r, b := start()
-	ids := w.storm(b, conversations, each)
+	r := start()
+	ids := w.storm(r.bot(), conversations, each)
 	for life := 1; life < lives; life++ {
 		// Sooner or later every conversation waits for a call that hangs.
 		w.called("some work", func(j cxsim.Journal) bool { return len(j) >= life*conversations*2 })
 		door.bridge.Store(nil)
 		r.stop()
-		r, b = start()
+		r = start()
 	}
 	w.sim.ClearFaults()
 	door.bridge.Store(nil)
 	r.stop() // with it ends every call that hangs
-	_, b = start()
+	b := start().bot()
 	natstest.Eventually(t, "all results", func() bool { return b.count("CX_RESULTS") >= conversations*each })
 	b.oneResultEach(conversations * each)
 	status := map[string]string{}
