@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// tokenRule is what tokenForm demands.
+const tokenRule = "must be 1 to 256 characters that may stand in a URL's path, without '/' and '%'"
+
 var (
 	tokenForm  = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:@-]{1,256}$`)
 	headerForm = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
@@ -41,8 +44,18 @@ func (c Config) checkTokens(report func(key, rule string, value any)) {
 	}
 	for i, token := range c.PathTokens {
 		if !tokenForm.MatchString(token) {
-			report(fmt.Sprintf("path_tokens[%d]", i), "must be 1 to 256 characters that may stand in a URL's path, without '/' and '%'", "(hidden)")
+			report(fmt.Sprintf("path_tokens[%d]", i), tokenRule, "(hidden)")
 		}
+	}
+	if c.PathTokensFile == "" {
+		return
+	}
+	// That the file cannot be read is reported with that of all others.
+	if _, err := readLines(c.PathTokensFile); err != nil {
+		return
+	}
+	if _, err := readTokens(c.PathTokensFile); err != nil {
+		report("path_tokens_file", "must hold tokens that can be used, but "+err.Error(), "")
 	}
 }
 

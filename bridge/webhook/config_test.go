@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +29,18 @@ func TestTheDefaultsOnlyLackAToken(t *testing.T) {
 	cfg.PathTokensFile = "tokens"
 	if got := problems(cfg); len(got) != 0 {
 		t.Errorf("problems %v", got)
+	}
+}
+
+func TestAPathTokenOfAFileThatCannotBeUsedIsReported(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.PathTokensFile = filepath.Join(t.TempDir(), "tokens")
+	write(t, cfg.PathTokensFile, "good\ns3cret/with a slash\n")
+	if got := problems(cfg); !slices.Equal(got, []string{"path_tokens_file"}) {
+		t.Errorf("problems %v", got)
+	}
+	if _, err := newPathTokens(cfg, slog.New(slog.DiscardHandler)); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -167,7 +167,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 		return r.malformed(req.Header, body, err, now)
 	}
 	msg := r.message(&e, body, now, req.Header)
-	if p := r.failed(r.store.put(msg)); p != nil {
+	if p := r.failed(msg, r.store.put(msg)); p != nil {
 		return p
 	}
 	r.metrics.taken(e.name, start)
@@ -272,14 +272,15 @@ func (r *Receiver) checkSignature(pass *gates, in http.Header, body []byte, now 
 // malformed keeps a body that is not understood as a dead letter.
 func (r *Receiver) malformed(in http.Header, body []byte, why error, now time.Time) *problem {
 	r.metrics.malformed.Inc()
-	if p := r.failed(r.store.put(r.deadLetter(body, why, now, in))); p != nil {
+	letter := r.deadLetter(body, why, now, in)
+	if p := r.failed(letter, r.store.put(letter)); p != nil {
 		return p
 	}
 	return problemMalformed
 }
 
 // failed returns the answer to a message that was not stored.
-func (r *Receiver) failed(err error) *problem {
+func (r *Receiver) failed(msg *nats.Msg, err error) *problem {
 	switch {
 	case err == nil:
 		if r.storeTrouble.Done() {
@@ -287,6 +288,9 @@ func (r *Receiver) failed(err error) *problem {
 		}
 		return nil
 	case errors.Is(err, errTooLarge):
+		// Each one is lost, as the vendor does not send it again.
+		r.log.Error("a webhook was answered 413, because it is larger than the bus takes; raise max_payload of nats-server, or max_msg_size of the stream",
+			"event_id", msg.Header.Get(subjects.HeaderMsgID), "bytes", size(msg))
 		return problemForBus
 	case errors.Is(err, errSpoolFull):
 		r.storeTrouble.Do(err, func() { r.log.Error("a webhook was answered 429, because the spool is full") })

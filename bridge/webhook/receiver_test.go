@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -144,9 +146,13 @@ func TestABodyLargerThanTheBusTakesIsRefusedBeforeItIsStored(t *testing.T) {
 }
 
 func TestABodyThatTheBusCallsTooLargeIsAnswered413(t *testing.T) {
-	h := setup(t, nil)
+	var log bytes.Buffer
+	h := setup(t, func(_ *Config, d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	h.bus.set(func(*nats.Msg) error { return nats.ErrMaxPayload })
 	checkProblem(t, h.post(incoming), http.StatusRequestEntityTooLarge)
+	if !strings.Contains(log.String(), "raise max_payload") {
+		t.Errorf("nobody is told that an event is lost: %q", &log)
+	}
 }
 
 func TestUnknownEventsAreTaken(t *testing.T) {

@@ -76,7 +76,7 @@ func (r *Registrar) target() (string, error) {
 	}
 	tokens := r.Config.PathTokens
 	if r.Config.PathTokensFile != "" {
-		if tokens, err = readLines(r.Config.PathTokensFile); err != nil {
+		if tokens, err = readTokens(r.Config.PathTokensFile); err != nil {
 			return "", err
 		}
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
@@ -77,8 +78,8 @@ type secretList[T any] struct {
 	file    *watched // nil: there is none
 }
 
-// newSecretList makes the list; prepare turns a secret into what it is used as.
-func newSecretList[T any](secrets []string, file string, prepare func(string) T, log *slog.Logger) (*secretList[T], error) {
+// newSecretList makes the list: read reads the file, and prepare turns a secret into what it is used as.
+func newSecretList[T any](secrets []string, file string, read func(string) ([]string, error), prepare func(string) T, log *slog.Logger) (*secretList[T], error) {
 	l := &secretList[T]{}
 	if file == "" {
 		l.set(secrets, prepare)
@@ -86,7 +87,7 @@ func newSecretList[T any](secrets []string, file string, prepare func(string) T,
 	}
 	var err error
 	l.file, err = newWatched(log, func() error {
-		lines, err := readLines(file)
+		lines, err := read(file)
 		if err != nil {
 			return err
 		}
@@ -128,4 +129,18 @@ func readLines(path string) ([]string, error) {
 		return nil, errors.New("the file holds no secret")
 	}
 	return lines, nil
+}
+
+// readTokens returns the path tokens in a file.
+func readTokens(path string) ([]string, error) {
+	tokens, err := readLines(path)
+	if err != nil {
+		return nil, err
+	}
+	for i, token := range tokens {
+		if !tokenForm.MatchString(token) {
+			return nil, fmt.Errorf("token %d of the file %s", i+1, tokenRule)
+		}
+	}
+	return tokens, nil
 }

@@ -56,6 +56,8 @@ func (r *Receiver) server() *http.Server {
 		MaxHeaderBytes:    r.cfg.MaxHeaderBytes,
 		ConnState:         r.conns.changed,
 		Protocols:         &protocols,
-		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		// "OPTIONS *" is another path like any.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -164,6 +164,13 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	h.only(t)
 }
 
+func TestOptionsOfEverythingIsAnotherPath(t *testing.T) {
+	h := setup(t, nil)
+	conn := dial(t, h.listen(t))
+	send(t, conn, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+	status(t, conn, http.StatusNotFound)
+}
+
 func TestChunkedBodies(t *testing.T) {
 	h := setup(t, func(c *Config, _ *Deps) { c.MaxBodyBytes = 4096 })
 	addr := h.listen(t)

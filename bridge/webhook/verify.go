@@ -22,7 +22,8 @@ type pathTokens struct {
 }
 
 func newPathTokens(cfg Config, log *slog.Logger) (*pathTokens, error) {
-	list, err := newSecretList(cfg.PathTokens, cfg.PathTokensFile, func(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }, log)
+	sum := func(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }
+	list, err := newSecretList(cfg.PathTokens, cfg.PathTokensFile, readTokens, sum, log)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func newSigner(secret string) *signer {
 }
 
 func newSignatures(cfg Config, log *slog.Logger) (*signatures, error) {
-	list, err := newSecretList(cfg.SignatureSecrets, cfg.SignatureSecretsFile, newSigner, log)
+	list, err := newSecretList(cfg.SignatureSecrets, cfg.SignatureSecretsFile, readLines, newSigner, log)
 	if err != nil {
 		return nil, err
 	}
