@@ -28,7 +28,8 @@ public class Bot {
 
     public static void main(String[] args) throws Exception {
         String url = System.getenv().getOrDefault("NATS_URL", "nats://127.0.0.1:4222");
-        Connection nc = Nats.connect(new Options.Builder().server(url).connectionName(NAME).maxReconnects(-1).build());
+        Connection nc = Nats.connect(new Options.Builder().server(url).connectionName(NAME).maxReconnects(-1)
+            .pingInterval(Duration.ofSeconds(5)).build()); // a connection that hangs after a restart of NATS is noticed soon
         var tasks = new ExecutorCompletionService<Void>(Executors.newCachedThreadPool());
         tasks.submit(() -> consume(nc, "CX_RESULTS", NAME + "-results", "cx.result.>", Bot::showResult));
         tasks.submit(() -> consume(nc, "CX_EVENTS", NAME, "cx.message.created", Bot::answer));
