@@ -119,7 +119,11 @@ func (c *candidate) watch(ctx context.Context) error {
 	}
 	c.unwatch()
 	own, cancel := context.WithCancel(ctx)
+	limit := time.AfterFunc(c.opening, cancel) // of the opening alone: a request that meets a change of leader is never answered
 	w, err := c.kv.Watch(own, c.key)
+	if !limit.Stop() && err == nil {
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
 		cancel()
 		return fmt.Errorf("watch: %w", err)

@@ -71,6 +71,7 @@ type Lease struct {
 	attempt time.Duration // for one exchange with the server
 	pause   time.Duration // after a failed renewal
 	poll    time.Duration // of a standby, should the watcher be dead
+	opening time.Duration // of a watcher
 }
 
 // New returns a lease on a key of a bucket that was opened with the same
@@ -88,6 +89,7 @@ func New(js Publisher, kv jetstream.KeyValue, key, holder string, ttl time.Durat
 		attempt: max(ttl/10, 250*time.Millisecond),
 		pause:   ttl / 20,
 		poll:    ttl / 4,
+		opening: max(ttl/4, 2*time.Second),
 	}
 }
 
