@@ -35,12 +35,12 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	j.attempts++
 	j.calling = true
 	err := j.invoke(ctx, op)
-	j.calling = false
 	took := time.Since(began)
 	f, cause := failed(err, j.ambiguous)
 	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)
 	j.shift.metrics.called(op, f, took)
 	j.record(f, cause)
+	j.calling = false // not earlier: a panic up to here must not lead to a second call
 	if probe && f.down() {
 		took = 0
 	}

@@ -19,8 +19,8 @@ const (
 	takeOverPatience = 30 * time.Second
 )
 
-// ErrTermOver says that another bridge has taken over.
-var ErrTermOver = errors.New("another bridge carries out the commands now")
+// ErrTermOver says that the term is over: another bridge has taken over, or what the term knows of the bus does not hold any more.
+var ErrTermOver = errors.New("the term of this bridge is over")
 
 func consumerName(epoch uint64) string { return consumerPrefix + strconv.FormatUint(epoch, 10) }
 
@@ -48,7 +48,11 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take over %s: %w", s.stream, err)
 	}
+	if !stream.CachedInfo().Created.Equal(s.reader.created) { // its sequences begin anew
+		return nil, fmt.Errorf("%w: the stream %s was replaced by another one", ErrTermOver, s.stream)
+	}
 	floor, highest := s.held.floor()
+	floor = max(floor, s.floor)
 	p := &position{tried: highest}
 	consumers := stream.ListConsumers(ctx)
 	for info := range consumers.Info() {
@@ -69,6 +73,7 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 	if p.consumer, err = s.create(ctx, floor); err != nil {
 		return nil, err
 	}
+	s.floor = floor // the consumers that told it are deleted now, and this one may have to be replaced before it has a command
 	for _, name := range p.old {
 		if err := s.js.DeleteConsumer(ctx, s.stream, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, fmt.Errorf("delete consumer %s: %w", name, err)

@@ -179,3 +179,74 @@ func TestARestartOfTheServerLosesAndRepeatsNothing(t *testing.T) {
 	}
 	checkOrder(t, p, conversations, each)
 }
+
+// forget deletes the consumer of an epoch, and with it what was acknowledged.
+func (b *bus) forget(t *testing.T, epoch uint64) {
+	t.Helper()
+	if err := b.js.DeleteConsumer(t.Context(), b.names.CommandsStream(), consumerName(epoch)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace deletes a stream and makes it again, empty and with sequences from 1.
+func (b *bus) replace(t *testing.T, name string) {
+	t.Helper()
+	stream, err := b.js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.js.DeleteStream(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.CreateStream(t.Context(), stream.CachedInfo().Config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPositionOutlivesAConsumerThatHadNoCommandYet(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	x := run(t, newRunner(t, b, p, testConfig()), 1)
+	for n := range 20 {
+		b.send(t, fmt.Sprintf("a%d", n), n, "x")
+	}
+	b.settled(t, 1)
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	run(t, newRunner(t, b, p, testConfig()), 2)
+	natstest.Eventually(t, "for the old consumer to go", func() bool { return slices.Equal(b.consumers(t), []string{consumerName(2)}) })
+	b.forget(t, 2)
+	var start uint64
+	natstest.Eventually(t, "for the consumer to come back", func() bool {
+		c, err := b.js.Consumer(t.Context(), b.names.CommandsStream(), consumerName(2))
+		if err == nil {
+			start = c.CachedInfo().Config.OptStartSeq
+		}
+		return err == nil
+	})
+	if start != 21 {
+		t.Errorf("begins at %d", start)
+	}
+}
+
+func TestCommandsInAStreamThatWasMadeAnewAreCarriedOut(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	for n := range 20 {
+		b.send(t, fmt.Sprintf("a%d", n), n, "x")
+	}
+	b.settled(t, 1)
+	b.replace(t, b.names.CommandsStream())
+	b.send(t, "b", 1, "y")
+	if err := x.wait(t); !errors.Is(err, ErrTermOver) {
+		t.Fatal(err)
+	}
+	run(t, r, 2)
+	if got := b.result(t, subjects.MessageSend, "b"); got.Status != subjects.StatusDone {
+		t.Errorf("%+v", got)
+	}
+}

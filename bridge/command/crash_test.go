@@ -82,3 +82,50 @@ func checkCrashes(t *testing.T, deeds []deed, unknown map[string]bool, all int) 
 		t.Errorf("%d done, %d unknown, of %d", len(deeds), len(unknown), all)
 	}
 }
+
+// TestADeadLetterDoesNotComeAgain: a command that is delivered again after the duplicate window has no second dead letter, also if an operator
+// has dropped the first.
+func TestADeadLetterDoesNotComeAgain(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(_ Operation, conversation, _ string, try int) behaviour {
+		if conversation == "1" {
+			return behaviour{hold: hold}
+		}
+		return behaviour{refuse: errNotFound}
+	}
+	x := run(t, newRunner(t, b, p, testConfig()), 1)
+	b.send(t, "a", 1, "x") // keeps the consumer's floor low
+	b.send(t, "b", 2, "x")
+	b.result(t, subjects.MessageSend, "b")
+	x.crash(t)
+	b.replace(t, b.names.DeadStream()) // forgets ids, as time does
+	close(hold)
+	b.event(t, 1, 1, subjects.Outgoing, "x")
+	run(t, newRunner(t, b, p, testConfig()), 2)
+	b.settled(t, 2)
+	if n := b.letters(t); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// late is an error that brings the bridge to panic after the call was made.
+type late struct{}
+
+func (late) Error() string { return "late" }
+func (late) As(any) bool   { panic("after the call") }
+
+func TestAPanicAfterTheCallDoesNotMakeItTwice(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: late{}} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.send(t, "a", 1, "x")
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if n := len(p.done()); n != 1 {
+		t.Errorf("done %d times", n)
+	}
+}

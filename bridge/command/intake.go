@@ -7,10 +7,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/cxbridge/cxbridge/subjects"
+)
+
+const (
+	// maxReplyTo is how long a subject for a reply may be, in bytes. A server ends the connection of who names one that is longer than its
+	// max_control_line, 4,096 bytes by default.
+	maxReplyTo = 1024
+	// maxKey is how long an order key may be that the ledger keeps as it is.
+	maxKey = 512
 )
 
 // order is a command as it was read from its message, or what is wrong with it.
@@ -46,7 +55,10 @@ func (r reader) read(subject string, header nats.Header, body []byte, seq uint64
 	}
 	if o.replyTo != "" && !r.mayReply(o.replyTo) {
 		o.replyTo = ""
-		return o.malformed(seq, fmt.Errorf("%s: must be a subject under %s", subjects.HeaderReplyTo, strings.Join(r.prefixes, " or ")))
+		return o.malformed(seq, fmt.Errorf("%s: must be a subject under %s, of at most %d bytes", subjects.HeaderReplyTo, strings.Join(r.prefixes, " or "), maxReplyTo))
+	}
+	if !utf8.ValidString(o.id) {
+		return o.malformed(seq, errors.New("the command id must be UTF-8"))
 	}
 	command, err := subjects.Decode(kind, body)
 	if err != nil {
@@ -61,7 +73,9 @@ func (r reader) read(subject string, header nats.Header, body []byte, seq uint64
 	if err := errors.Join(o.checkKey(key), o.readHeaders(header)); err != nil {
 		return o.malformed(seq, err)
 	}
-	o.key = command.OrderKey()
+	if o.key = command.OrderKey(); len(o.key) > maxKey {
+		o.key = "long/" + subjects.Token(o.key)
+	}
 	return o
 }
 
@@ -82,7 +96,7 @@ func (r reader) commandID(header nats.Header, seq uint64) string {
 }
 
 func (r reader) mayReply(subject string) bool {
-	return plainSubject(subject) && slices.ContainsFunc(r.prefixes, func(p string) bool { return strings.HasPrefix(subject, p) })
+	return len(subject) <= maxReplyTo && plainSubject(subject) && slices.ContainsFunc(r.prefixes, func(p string) bool { return strings.HasPrefix(subject, p) })
 }
 
 // checkKey compares the key in the subject with the conversation in the body.

@@ -71,6 +71,7 @@ type job struct {
 	history                        []subjects.Attempt
 	print                          string
 	stands                         *ledger.Outcome // set when the command has ended
+	found                          bool            // it had ended before this job looked it up
 }
 
 // submit makes a job of a delivery, unless it is held already.
@@ -152,6 +153,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 	j.lookedUp = true
 	switch {
 	case record.Outcome != nil:
+		j.found = true
 		return 0, j.answer(*record.Outcome)
 	case record.Claim != nil:
 		return 0, j.interrupted(*record.Claim)
@@ -161,6 +163,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 
 // answer goes on with an outcome that stands in the ledger.
 func (j *job) answer(stands ledger.Outcome) state {
+	stands.Result.CommandID = j.id // JSON does not keep every id as it is
 	j.stands, j.ended, j.unrecorded = &stands, nil, false
 	return j.buried
 }

@@ -16,6 +16,8 @@ import (
 const (
 	maxResponse = 128 << 10 // bytes of the API's answer that a result carries
 	maxHistory  = 100       // attempts that are told
+	maxDetail   = 2 << 10   // bytes of a detail, which may quote what somebody sent
+	maxHeader   = 1 << 10   // bytes of a header that somebody else chose; all together may have 64 KiB
 )
 
 // verdict is how a command ends.
@@ -28,7 +30,7 @@ type verdict struct {
 // outcome is all that the ledger remembers of how a command ended.
 func (j *job) outcome(v verdict) ledger.Outcome {
 	r := subjects.Result{
-		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: v.detail, Tenant: j.shift.tenant,
+		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: cut(v.detail, maxDetail), Tenant: j.shift.tenant,
 		ConversationID: j.conversation, MessageID: j.message, ContactID: j.contact, Attempts: j.attempts, HTTPStatus: j.httpStatus,
 		ReceivedAt: subjects.Time{Time: j.published}, FinishedAt: subjects.Time{Time: time.Now()}, Response: j.response,
 	}
@@ -69,10 +71,10 @@ func resultMessage(subject string, r subjects.Result, original nats.Header) (*na
 		{subjects.HeaderCESubject, ceValue(r.ConversationID.String())},
 		{subjects.HeaderContentType, subjects.ContentTypeJSON},
 		{subjects.HeaderTenant, r.Tenant},
-		{subjects.HeaderCommandID, r.CommandID},
+		{subjects.HeaderCommandID, headerID(r.CommandID)},
 		{subjects.HeaderStatus, string(r.Status)},
-		{subjects.HeaderTraceparent, original.Get(subjects.HeaderTraceparent)},
-		{subjects.HeaderTracestate, original.Get(subjects.HeaderTracestate)},
+		{subjects.HeaderTraceparent, unlessLong(original.Get(subjects.HeaderTraceparent))},
+		{subjects.HeaderTracestate, unlessLong(original.Get(subjects.HeaderTracestate))},
 	} {
 		if each.value != "" {
 			n := len(values)
@@ -81,6 +83,29 @@ func resultMessage(subject string, r subjects.Result, original nats.Header) (*na
 		}
 	}
 	return &nats.Msg{Subject: subject, Header: h, Data: body}, nil
+}
+
+// cut shortens a text.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// headerID is a command id as it stands in a header; the body has it whole.
+func headerID(commandID string) string {
+	if len(commandID) > maxHeader {
+		return subjects.Token(commandID)
+	}
+	return commandID
+}
+
+func unlessLong(value string) string {
+	if len(value) > maxHeader {
+		return ""
+	}
+	return value
 }
 
 // ceValue encodes a CloudEvents attribute as the NATS binding asks for it.

@@ -147,6 +147,7 @@ type shift struct {
 	reader      reader
 	lanes       *lane.Lanes
 	held        *held
+	floor       uint64 // sequence up to which all was done with when the term began; of the pulling
 	sightings   *sightings
 	former      *former
 	pulls       chan struct{} // closed when the consumer is there

@@ -17,6 +17,7 @@ import (
 const (
 	codeWrongSequence   jetstream.ErrorCode = 10071
 	codeWrongSequenceR3 jetstream.ErrorCode = 10164
+	codeTooLarge        jetstream.ErrorCode = 10054
 )
 
 // conclude ends the command: the outcome into the ledger, the dead letter, the result, the reply, and the acknowledgement last. Each is
@@ -36,18 +37,23 @@ func (j *job) settle(o ledger.Outcome) state {
 	}
 }
 
-// buried puts the dead letter.
+// buried puts the dead letter. One whose result is published was put before: perhaps so long ago that the stream has forgotten its message id,
+// and perhaps an operator has dealt with it.
 func (j *job) buried(ctx context.Context) (time.Duration, state) {
-	if j.stands.DeadLetter && j.original() {
-		err := deadletter.Put(ctx, j.shift.js, j.shift.names, j.letter())
-		if errors.Is(err, nats.ErrMaxPayload) { // the original fits without the headers that we add, and only just
-			letter := j.letter()
-			letter.History, letter.Original.Header = nil, nil
-			err = deadletter.Put(ctx, j.shift.js, j.shift.names, letter)
-		}
+	if !j.stands.DeadLetter || !j.original() {
+		return 0, j.announced
+	}
+	if j.found {
+		published, err := j.shift.published(ctx, j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID))
 		if err != nil {
 			return j.fault(err)
 		}
+		if published {
+			return 0, j.announced
+		}
+	}
+	if err := deadletter.Put(ctx, j.shift.js, j.shift.names, j.letter()); err != nil {
+		return j.fault(err)
 	}
 	return 0, j.announced
 }
@@ -64,7 +70,7 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	if err == nil {
 		err = j.shift.publishOnce(ctx, m)
 	}
-	if errors.Is(err, nats.ErrMaxPayload) && j.stands.Result.Response != nil {
+	if (errors.Is(err, nats.ErrMaxPayload) || hasCode(err, codeTooLarge)) && j.stands.Result.Response != nil {
 		j.stands.Result.Response = nil
 		return 0, j.announced
 	}
@@ -77,18 +83,38 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 func (s *shift) publishOnce(ctx context.Context, m *nats.Msg) error {
 	_, err := s.js.PublishMsg(ctx, m, jetstream.WithMsgID(m.Header.Get(subjects.HeaderCEID)),
 		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithExpectStream(s.names.ResultsStream()))
-	var refusal *jetstream.APIError
-	if !errors.As(err, &refusal) || refusal.ErrorCode != codeWrongSequence && refusal.ErrorCode != codeWrongSequenceR3 {
+	if !hasCode(err, codeWrongSequence) && !hasCode(err, codeWrongSequenceR3) {
 		return err
 	}
+	published, failure := s.published(ctx, m.Subject)
+	if failure != nil {
+		return failure
+	}
+	if !published {
+		return err
+	}
+	return nil
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
+}
+
+// published reports whether the results stream has a result on a subject.
+func (s *shift) published(ctx context.Context, subject string) (bool, error) {
 	stream, err := s.js.Stream(ctx, s.names.ResultsStream())
 	if err != nil {
-		return fmt.Errorf("look for result: %w", err)
+		return false, fmt.Errorf("look for result: %w", err)
 	}
-	if _, err := stream.GetLastMsgForSubject(ctx, m.Subject); err != nil {
-		return fmt.Errorf("look for result: %w", err)
+	_, err = stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
 	}
-	return nil // it was published before
+	if err != nil {
+		return false, fmt.Errorf("look for result: %w", err)
+	}
+	return true, nil
 }
 
 // replied publishes the result where the command asked for it. Nobody may be there to take it; the stream has it.

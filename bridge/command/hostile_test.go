@@ -1,0 +1,70 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// TestWhateverSomebodySendsGetsItsResult: the bus takes 64 KiB of headers and a limited message, and what a result or a dead letter quotes must
+// fit. A command whose end cannot be published would be tried for ever.
+func TestWhateverSomebodySendsGetsItsResult(t *testing.T) {
+	b := newBus(t)
+	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 1)
+	const plain = `{"conversation_id":1,"content":"x"}`
+	long := func(n int) string { return strings.Repeat("a", n) }
+	sent := []struct {
+		id, body string
+		header   []string
+		status   subjects.Status
+	}{
+		{"tenant", `{"conversation_id":1,"content":"x","tenant_domain":"` + long(900_000) + `"}`, nil, subjects.StatusInvalid},
+		{"expires", plain, []string{subjects.HeaderExpiresAt, long(40_000)}, subjects.StatusInvalid},
+		{"only-if", plain, []string{subjects.HeaderOnlyIf, long(64_000)}, subjects.StatusInvalid},
+		{"trace", plain, []string{subjects.HeaderTracestate, long(64_000)}, subjects.StatusDone},
+		{"reply", plain, []string{subjects.HeaderReplyTo, "_INBOX." + long(8000)}, subjects.StatusInvalid}, // the server would end our connection
+		{long(65_000), plain, nil, subjects.StatusDone},
+		{long(40_000), `{"conversation_id":1}`, nil, subjects.StatusInvalid},
+		{"not\xffutf8", plain, nil, subjects.StatusInvalid},
+	}
+	for _, s := range sent {
+		b.command(t, subjects.MessageSend, s.id, s.body, s.header...)
+	}
+	b.command(t, subjects.ContactCreate, "email", `{"inbox_id":1,"name":"Ann","email":"`+strings.Repeat("<", 900_000)+`"}`)
+	letters := 0
+	for _, s := range sent {
+		if r := b.result(t, subjects.MessageSend, s.id); r.Status != s.status || len(r.Detail) > 2*maxDetail {
+			t.Errorf("%.10s: %s, %.100s", s.id, r.Status, r.Detail)
+		}
+		if s.status.DeadLetter() {
+			letters++
+		}
+	}
+	if r := b.result(t, subjects.ContactCreate, "email"); r.Status != subjects.StatusDone {
+		t.Errorf("email: %s", r.Status)
+	}
+	b.settled(t, 1)
+	if n := b.letters(t); n != letters {
+		t.Errorf("%d dead letters, not %d", n, letters)
+	}
+}
+
+// TestAnIDThatJSONDoesNotKeepHasOneResult: what the ledger remembers of it is another text.
+func TestAnIDThatJSONDoesNotKeepHasOneResult(t *testing.T) {
+	b := newBus(t)
+	x := run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 1)
+	b.send(t, "a\xffb", 1, "x")
+	b.result(t, subjects.MessageSend, "a\xffb")
+	b.settled(t, 1)
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	b.forget(t, 1)
+	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 2)
+	b.settled(t, 2)
+	if n := b.count(t, b.names.ResultsStream()); n != 1 {
+		t.Errorf("%d results", n)
+	}
+}
