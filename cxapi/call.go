@@ -139,6 +139,12 @@ func (c *Client) request(ctx context.Context, cl call, body []byte, token string
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
+	if c.trace.parent != "" {
+		req.Header.Set("traceparent", c.trace.parent)
+		if c.trace.state != "" {
+			req.Header.Set("tracestate", c.trace.state)
+		}
+	}
 	return req, nil
 }
 

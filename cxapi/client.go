@@ -29,7 +29,11 @@ type Client struct {
 	userAgent string
 	maxBody   int64
 	tenantGET bool
+	trace     trace
 }
+
+// trace is the W3C trace context that goes into each call, as headers.
+type trace struct{ parent, state string }
 
 // Option changes what [New] makes.
 type Option func(*Client)
@@ -113,6 +117,23 @@ func parseBase(raw string) (*url.URL, error) {
 
 // Tenant returns the tenant domain that goes into every call.
 func (c *Client) Tenant() string { return c.tenant }
+
+// Traced returns a client like c, with the same connections and tokens, whose calls carry the W3C trace context: the headers traceparent and
+// tracestate, as they are given. What cannot stand in a header, and an empty value, is left out.
+func (c *Client) Traced(traceparent, tracestate string) *Client {
+	own := *c
+	own.trace = trace{parent: headerValue(traceparent), state: headerValue(tracestate)}
+	return &own
+}
+
+func headerValue(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return ""
+		}
+	}
+	return s
+}
 
 // CloseIdleConnections closes the connections that carry no call at the moment.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

@@ -108,6 +108,9 @@ func (id *ID) UnmarshalJSON(raw []byte) error {
 // excerpt returns the beginning of raw for an error message.
 func excerpt(raw []byte) string {
 	const most = 40
+	if len(raw) == 0 {
+		return "nothing"
+	}
 	if len(raw) <= most {
 		return string(bytes.ToValidUTF8(raw, []byte("�")))
 	}

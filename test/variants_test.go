@@ -230,3 +230,16 @@ func TestQueriesOfTheServiceAreAnswered(t *testing.T) {
 		t.Logf("%s: %s", subject, m.Data)
 	}
 }
+
+func TestTheTraceOfACommandGoesOnInItsAPICall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, cxsim.Options{})
+	b := w.start().bot()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	b.say("traced", w.conversation("ann"), "hello", "traceparent", trace, "tracestate", "a=b")
+	b.said("traced", "done", "")
+	header := w.sim.Journal()[0].Header
+	if !strings.HasPrefix(header["Traceparent"], trace[:35]) || header["Tracestate"] != "a=b" {
+		t.Errorf("the API call has the headers %v; want the trace of the command, %s", header, trace)
+	}
+}

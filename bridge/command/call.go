@@ -81,8 +81,17 @@ func (j *job) operation() Operation {
 	return Operation(j.kind)
 }
 
+// api is what calls are made with: with the trace of the command, if it has one and the client can carry it.
+func (j *job) api() API {
+	client, ok := j.shift.api.(*cxapi.Client)
+	if !ok || j.header.Get(subjects.HeaderTraceparent) == "" {
+		return j.shift.api
+	}
+	return client.Traced(j.header.Get(subjects.HeaderTraceparent), j.header.Get(subjects.HeaderTracestate))
+}
+
 func (j *job) invoke(ctx context.Context, op Operation) error {
-	api := j.shift.api
+	api := j.api()
 	switch op {
 	case PostMessage:
 		m, err := api.SendMessage(ctx, cxapi.MessageParams{
