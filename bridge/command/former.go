@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,12 +21,34 @@ type former struct {
 
 func newFormer(js jetstream.JetStream, names subjects.Names) *former {
 	f := &former{reading: newReading(js, names.ResultsStream())}
-	f.reading.take, f.reading.reset = f.take, f.reset
+	f.reading.take, f.reading.reset, f.reading.forget = f.take, f.reset, f.forget
 	f.reset()
 	return f
 }
 
 func (f *former) reset() { f.results, f.started = make(map[string][]subjects.Result), nil }
+
+func (f *former) forget(before time.Time) {
+	f.started = resultsSince(f.started, before)
+	for key, all := range f.results {
+		if left := resultsSince(all, before); len(left) > 0 {
+			f.results[key] = left
+		} else {
+			delete(f.results, key)
+		}
+	}
+}
+
+// resultsSince returns a copy of those that were published since a time.
+func resultsSince(all []subjects.Result, since time.Time) []subjects.Result {
+	var found []subjects.Result
+	for _, r := range all {
+		if !r.FinishedAt.Before(since) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
 
 func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	var r subjects.Result
@@ -46,12 +67,12 @@ func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 
 // of returns the results about a conversation that were published since a time.
 func (f *former) of(ctx context.Context, conversation string, since time.Time) (found []subjects.Result, err error) {
-	err = f.reading.upTo(ctx, since, func() { found = slices.Clip(f.results[conversation]) })
+	err = f.reading.upTo(ctx, since, func() { found = resultsSince(f.results[conversation], since) })
 	return found, err
 }
 
 // startedSince returns the results of commands that started conversations, since a time.
 func (f *former) startedSince(ctx context.Context, since time.Time) (found []subjects.Result, err error) {
-	err = f.reading.upTo(ctx, since, func() { found = slices.Clip(f.started) })
+	err = f.reading.upTo(ctx, since, func() { found = resultsSince(f.started, since) })
 	return found, err
 }

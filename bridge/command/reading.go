@@ -13,6 +13,7 @@ const (
 	readBatch    = 500
 	readPatience = 8 * time.Second // for one batch; less than busPatience
 	readIdle     = time.Minute     // then a reading that nobody needs ends
+	readPeriod   = 5 * time.Minute // what nobody asked for in two of these is forgotten
 )
 
 var errReadingCut = errors.New("the reading was cut short")
@@ -23,16 +24,23 @@ type reading struct {
 	js     jetstream.JetStream
 	stream string
 	take   func(jetstream.Msg, *jetstream.MsgMetadata)
-	reset  func() // forget all that was taken
+	reset  func()                 // forget all that was taken
+	forget func(before time.Time) // forget what was stored before a time
 
 	turn     chan struct{} // holds one token
+	created  time.Time     // when the stream was made
 	from     time.Time     // all that was stored since then has been read, up to last; zero before the first reading
 	last     uint64        // sequence in the stream of the last message read; 0 before
 	consumer jetstream.Consumer
 	expected uint64    // sequence in the consumer of the next message
 	began    time.Time // when the last complete reading began
 	used     time.Time
+	period   period // this one
+	former   period // the one before
 }
+
+// period is how far back it was asked for the stream for a while.
+type period struct{ began, from time.Time }
 
 func newReading(js jetstream.JetStream, stream string) *reading {
 	r := &reading{js: js, stream: stream, turn: make(chan struct{}, 1)}
@@ -51,6 +59,7 @@ func (r *reading) upTo(ctx context.Context, from time.Time, use func()) error {
 	}
 	defer func() { r.turn <- struct{}{} }()
 	r.used = asked
+	r.trim(asked, from)
 	if r.from.IsZero() || from.Before(r.from) {
 		r.restart(ctx, from)
 	}
@@ -64,6 +73,28 @@ func (r *reading) upTo(ctx context.Context, from time.Time, use func()) error {
 	}
 	use()
 	return nil
+}
+
+// trim notes how far back is asked for, and forgets what nobody asked for lately, so that a reading that is always in use does not grow
+// for ever. Who asks for it after all has it read again.
+func (r *reading) trim(now, from time.Time) {
+	if now.Sub(r.period.began) >= readPeriod {
+		keep := earlier(r.period.from, r.former.from)
+		if !r.from.IsZero() && keep.After(r.from) {
+			r.forget(keep)
+			r.from = keep
+		}
+		r.former, r.period = r.period, period{began: now, from: from}
+	}
+	r.period.from = earlier(r.period.from, from)
+}
+
+// earlier returns the earlier of two times; no time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // restart forgets everything and begins at a time.
@@ -90,6 +121,13 @@ func (r *reading) read(ctx context.Context) error {
 	stream, err := r.js.Stream(ctx, r.stream)
 	if err != nil {
 		return err
+	}
+	if created := stream.CachedInfo().Created; !created.Equal(r.created) {
+		if r.last > 0 { // it was deleted and made anew, and begins with sequence 1
+			r.consumer, r.last = nil, 0
+			r.reset()
+		}
+		r.created = created
 	}
 	end := stream.CachedInfo().State
 	if end.Msgs == 0 || end.LastTime.Before(r.from) {

@@ -51,13 +51,24 @@ type sightings struct {
 
 func newSightings(js jetstream.JetStream, names subjects.Names, layout EventLayout) *sightings {
 	s := &sightings{layout: layout, reading: newReading(js, names.EventsStream())}
-	s.reading.take, s.reading.reset = s.take, s.reset
+	s.reading.take, s.reading.reset, s.reading.forget = s.take, s.reset, s.forget
 	s.reset()
 	return s
 }
 
 func (s *sightings) reset() {
 	s.byConversation, s.created = make(map[string][]sighting), nil
+}
+
+func (s *sightings) forget(before time.Time) {
+	s.created = after(s.created, before)
+	for key, all := range s.byConversation {
+		if left := after(all, before); len(left) > 0 {
+			s.byConversation[key] = left
+		} else {
+			delete(s.byConversation, key)
+		}
+	}
 }
 
 // of returns the events about a conversation that were stored since a time.
