@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -93,6 +94,7 @@ func (c Config) Check(report func(key, rule string, value any)) {
 	switch c.Mode {
 	case Embedded:
 		c.Embedded.check(report)
+		c.checkStrangers(report)
 		if c.CredentialsFile != "" && c.Embedded.ConfigFile == "" {
 			report("credentials_file", "needs nats.embedded.config_file in embedded mode: a server without an operator knows no credentials", c.CredentialsFile)
 		}
@@ -175,6 +177,18 @@ func (e EmbeddedConfig) check(report func(key, rule string, value any)) {
 	}
 }
 
+// checkStrangers refuses addresses under which everybody could use the server. With a configuration file only the server itself knows.
+func (c Config) checkStrangers(report func(key, rule string, value any)) {
+	if c.Embedded.ConfigFile != "" || c.User != "" || c.Token != "" || c.TokenFile != "" || c.NKeySeedFile != "" {
+		return
+	}
+	for key, address := range map[string]string{"embedded.listen": c.Embedded.Listen, "embedded.websocket_listen": c.Embedded.WebsocketListen} {
+		if host, _, err := splitAddress(address); err == nil && !loopback(host) {
+			report(key, "must be on loopback, or clients must log in: set nats.user and nats.password, nats.token or nats.nkey_seed_file", address)
+		}
+	}
+}
+
 func checkListen(key, address string, report func(key, rule string, value any)) {
 	if _, _, err := splitAddress(address); err != nil {
 		report(key, "must be host:port", address)
@@ -187,9 +201,9 @@ func splitAddress(address string) (string, int, error) {
 	if err != nil {
 		return "", 0, err
 	}
-	var number int
-	if _, err := fmt.Sscanf(port, "%d", &number); err != nil || number < 0 || number > 65535 {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
 		return "", 0, fmt.Errorf("port %q is not 0 to 65535", port)
 	}
-	return host, number, nil
+	return host, int(number), nil
 }
