@@ -243,6 +243,32 @@ func TestWebhooksAreTakenWhileTheBusWasNeverThere(t *testing.T) {
 	natstest.Eventually(t, "the events", func() bool { return stored(t, js, "CX_EVENTS") == 5 })
 }
 
+func TestReadyTellsThatTheSpoolTakesNothing(t *testing.T) {
+	_, cfg := simulate(t)
+	server := natstest.Start(t)
+	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
+	cfg.Spool.MaxBytes = 1 << 20
+	server.Stop()
+	b := start(t, cfg)
+	id := 0
+	for _, size := range []int{300 << 10, 30 << 10} { // the small ones fill what the large ones leave
+		for status := http.StatusOK; status == http.StatusOK; {
+			id++
+			status = b.post(strings.Replace(event(id), `"hi"`, `"`+strings.Repeat("x", size)+`"`, 1))
+			if status != http.StatusOK && status != http.StatusTooManyRequests || id > 50 {
+				t.Fatalf("webhook %d = %d", id, status)
+			}
+		}
+	}
+	natstest.Eventually(t, "/readyz to tell of the spool", func() bool {
+		status, body := b.get("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, `"check":"spool"`)
+	})
+	server.Restart(t)
+	b.waitReady()
+	natstest.Eventually(t, "/readyz to turn well", func() bool { status, _ := b.get("/readyz"); return status == http.StatusOK })
+}
+
 func TestAnotherBridgeTakesOver(t *testing.T) {
 	sim, cfg := simulate(t)
 	server := natstest.Start(t)

@@ -7,5 +7,5 @@
 //	                          order     ledger
 //
 // Read in this order: config.go (what can be set) with load.go (where it comes from), bridge.go (what is started and stopped, and when),
-// active.go (who carries out commands), server.go and ready.go (what operators are told).
+// active.go (who carries out commands), live.go and reload.go (what can change while it runs), server.go and ready.go (what operators are told).
 package bridge

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,6 +121,10 @@ func endpointName(endpoint string) string {
 
 // serve answers a request in a goroutine of its own, because the next one must not wait for it.
 func (s *Service) serve(ctx context.Context, r micro.Request, answer func(context.Context, micro.Request)) {
+	if s.ownSubject(r.Reply()) {
+		s.deps.Log.Warn("rpc: a request was dropped, because its answer would be stored as an event, a result or a record", "subject", r.Subject(), "reply", r.Reply())
+		return
+	}
 	select {
 	case s.slots <- struct{}{}:
 	default:
@@ -130,6 +135,13 @@ func (s *Service) serve(ctx context.Context, r micro.Request, answer func(contex
 		defer func() { <-s.slots }()
 		answer(ctx, r)
 	})
+}
+
+// ownSubject reports whether an answer on a subject would be more than an answer. The bridge may publish there, whoever asks may not, and
+// nats-server does not look at the subject on which somebody wants to be answered.
+func (s *Service) ownSubject(subject string) bool {
+	prefix := s.deps.Names.Prefix() + "."
+	return strings.HasPrefix(subject, prefix) || strings.HasPrefix(subject, "_"+prefix) || strings.HasPrefix(subject, "$")
 }
 
 func (s *Service) query(ctx context.Context, query Query, r micro.Request) {

@@ -203,3 +203,42 @@ func TestQueriesAreAnswered(t *testing.T) {
 		t.Errorf("answered %v", answer.Header)
 	}
 }
+
+// TestAnAnswerNeverBecomesAnEventOrAResult asks for answers where only the bridge may publish.
+func TestAnAnswerNeverBecomesAnEventOrAResult(t *testing.T) {
+	b := start(t, map[string]rpc.Query{"bridge.status": func(context.Context, []byte) (any, error) { return "forged", nil }})
+	heard, err := b.conn.SubscribeSync(">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := []string{"cx.message.created", "cx.result.message.send.x", "_cx.ledger.done.x", "$KV.CX_BRIDGE.pause"}
+	for _, reply := range forged {
+		for _, endpoint := range []string{"bridge.status", "message.send"} {
+			if err := b.conn.PublishRequest("cx.rpc."+endpoint, reply, []byte(`{}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if answer := b.request(t, "bridge.status", nil, ""); string(answer.Data) != `"forged"` { // asked after them, and so answered after them
+		t.Errorf("answered %s", answer.Data)
+	}
+	for {
+		m, err := heard.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Data) == `"forged"` {
+			if !strings.HasPrefix(m.Subject, "_INBOX.") {
+				t.Errorf("an answer on %s", m.Subject)
+			}
+			break
+		}
+	}
+	stream, err := b.js.Stream(t.Context(), "CX_COMMANDS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 0 {
+		t.Errorf("%d commands are stored", n)
+	}
+}

@@ -238,6 +238,9 @@ func (s *Spool) Stats() Stats {
 	return s.stats
 }
 
+// usualBytes is room for the webhooks that usually come. Without it a spool is as good as full, although it may take a small one.
+const usualBytes = 64 << 10
+
 // Healthy returns why the spool cannot take messages, nil if it can.
 func (s *Spool) Healthy(ctx context.Context) error {
 	s.mu.Lock()
@@ -257,7 +260,7 @@ func (s *Spool) Healthy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	if stats.Bytes >= uint64(s.config.MaxBytes) {
+	if stats.Bytes+usualBytes >= uint64(s.config.MaxBytes) {
 		return ErrFull
 	}
 	return nil
