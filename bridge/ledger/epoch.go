@@ -50,6 +50,9 @@ func (l *Ledger) Begin(ctx context.Context, number uint64) (*Epoch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin epoch %d: %w", number, err)
 	}
+	if err := l.made.forget(ctx); err != nil {
+		return nil, fmt.Errorf("begin epoch %d: %w", number, err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range e.parts {
 		p := &e.parts[i]

@@ -43,6 +43,18 @@ func newMade(l *Ledger) *made {
 	return m
 }
 
+// forget has the next search read from the beginning: the stream may have been deleted and made anew since the last epoch, whose end that was.
+func (m *made) forget(ctx context.Context) error {
+	select {
+	case <-m.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	m.window, m.read = nil, time.Time{}
+	m.turn <- struct{}{}
+	return nil
+}
+
 // MadeByAnother returns a function that reports whether a message was made by another command than the given one, as far as outcomes
 // were stored from since, by the server's clock, until the call of MadeByAnother.
 func (l *Ledger) MadeByAnother(ctx context.Context, since time.Time, commandID string) (func(messageID string) bool, error) {

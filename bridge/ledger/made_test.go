@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -163,5 +164,32 @@ func TestRecordsThroughTheAPIPrefixOfADomain(t *testing.T) {
 	mustClaim(t, begin(t, prefixed, 1), claimOf("a", "one"))
 	if found := mustFind(t, prefixed, "a"); found.Claim == nil {
 		t.Error("nothing was found")
+	}
+}
+
+// TestASearchFollowsALedgerThatWasMadeAnew: its sequences begin again.
+func TestASearchFollowsALedgerThatWasMadeAnew(t *testing.T) {
+	l, server := testLedger(t)
+	e := begin(t, l, 1)
+	for _, id := range []string{"a", "b", "c"} {
+		mustClaim(t, e, claimOf(id, id))
+		mustSettle(t, e, outcomeOf(id, "message-"+id))
+	}
+	if made := madeByAnother(t, l, longAgo(), "x"); !made("message-c") {
+		t.Fatal("a message is not known")
+	}
+	js := server.JetStream(t)
+	if err := js.DeleteStream(testContext(t), l.stream); err != nil {
+		t.Fatal(err)
+	}
+	natstest.CreateStream(t, js, streamConfig(t, 1))
+	if _, err := e.Claim(testContext(t), claimOf("d", "d")); !errors.Is(err, ErrFenced) {
+		t.Fatal(err)
+	}
+	e = begin(t, l, 2)
+	mustClaim(t, e, claimOf("d", "d"))
+	mustSettle(t, e, outcomeOf("d", "message-d"))
+	if made := madeByAnother(t, l, longAgo(), "x"); !made("message-d") {
+		t.Error("a message is not known after the stream was made anew")
 	}
 }
