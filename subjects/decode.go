@@ -71,7 +71,7 @@ func readObject(body []byte) (map[string]json.RawMessage, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, fmt.Errorf("the body must be a JSON object, not %s", excerpt(body))
+		return nil, errors.New("the body must be a JSON object")
 	}
 	members := make(map[string]json.RawMessage)
 	for dec.More() {
@@ -136,13 +136,26 @@ func (d *decoder) text(member string, need bool) string {
 	}
 	var s string
 	if err := json.Unmarshal(value, &s); err != nil {
-		d.fail(member, "must be a string, not %s", excerpt(value))
+		d.fail(member, "must be a string, not %s", describe(value))
 		return ""
 	}
 	if s == "" {
 		d.fail(member, "must not be empty")
 	}
 	return s
+}
+
+// describe tells what a value is without telling what is in it, as that may be what people wrote.
+func describe(value json.RawMessage) string {
+	switch value[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "true or false"
+	}
+	return "a number"
 }
 
 func (d *decoder) id(member string, need bool) ID {

@@ -83,7 +83,8 @@ func TestMalformedCommandsAreRefusedByRule(t *testing.T) {
 		{subjects.MessageSend, `{"conversation_id":true,"content":"x"}`, "must be an integer or a string, not true"},
 		{subjects.MessageSend, `{"conversation_id":"","content":"x"}`, "conversation_id: must not be empty"},
 		{subjects.MessageSend, `{"conversation_id":1,"content":""}`, "content: must not be empty"},
-		{subjects.MessageSend, `{"conversation_id":1,"content":7}`, "content: must be a string, not 7"},
+		{subjects.MessageSend, `{"conversation_id":1,"content":7}`, "content: must be a string, not a number"},
+		{subjects.MessageSend, `{"conversation_id":1,"content":["x"]}`, "content: must be a string, not an array"},
 		{subjects.MessageSend, `{"conversation_id":1,"Content":"x"}`, "content: is missing"},
 		{subjects.MessageSend, `{"conversation_id":1,"content":"x","private":true}`, "private: is not a member"},
 		{subjects.MessageSend, `{"conversation_id":1,"content":"x","message_type":"template"}`, `message_type: must be "outgoing" or "incoming", not "template"`},
@@ -105,6 +106,14 @@ func TestMalformedCommandsAreRefusedByRule(t *testing.T) {
 		var malformed *subjects.MalformedError
 		if !errors.As(err, &malformed) || !strings.Contains(err.Error(), c.rule) || !strings.HasPrefix(err.Error(), string(c.kind)+": ") {
 			t.Errorf("%s %s: %v, want %q", c.kind, c.body, err, c.rule)
+		}
+	}
+}
+
+func TestWhatPeopleWroteIsNotInErrors(t *testing.T) {
+	for _, body := range []string{`"secret text"`, `secret text`, `{"conversation_id":1,"content":["secret text"]}`, `{"conversation_id":1,"content":{"text":"secret text"}}`} {
+		if _, err := subjects.Decode(subjects.MessageSend, []byte(body)); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
