@@ -54,21 +54,20 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 	floor, highest := s.held.floor()
 	floor = max(floor, s.floor)
 	p := &position{tried: highest}
-	consumers := stream.ListConsumers(ctx)
-	for info := range consumers.Info() {
-		epoch, ours := epochOf(info.Name)
-		switch {
-		case !ours:
-		case epoch > s.epochNumber:
-			return nil, fmt.Errorf("%w: %s exists", ErrTermOver, info.Name)
-		case epoch < s.epochNumber:
-			p.old = append(p.old, info.Name)
-			floor = max(floor, info.AckFloor.Stream)
-			p.tried = max(p.tried, info.Delivered.Stream)
-		}
+	if p.old, err = s.earlierConsumers(ctx, stream); err != nil {
+		return nil, err
 	}
-	if err := consumers.Err(); err != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", s.stream, err)
+	for _, name := range p.old {
+		consumer, err := stream.Consumer(ctx, name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("position of consumer %s: %w", name, err)
+		}
+		info := consumer.CachedInfo()
+		floor = max(floor, info.AckFloor.Stream)
+		p.tried = max(p.tried, info.Delivered.Stream)
 	}
 	if p.consumer, err = s.create(ctx, floor); err != nil {
 		return nil, err
@@ -80,6 +79,26 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 		}
 	}
 	return p, nil
+}
+
+// earlierConsumers returns the names of the consumers of earlier terms. Only names are listed: a list of consumers leaves out, without a word, those of
+// which a cluster has no leader at the moment.
+func (s *shift) earlierConsumers(ctx context.Context, stream jetstream.Stream) (old []string, err error) {
+	names := stream.ConsumerNames(ctx)
+	for name := range names.Name() {
+		epoch, ours := epochOf(name)
+		switch {
+		case !ours:
+		case epoch > s.epochNumber:
+			err = fmt.Errorf("%w: %s exists", ErrTermOver, name)
+		case epoch < s.epochNumber:
+			old = append(old, name)
+		}
+	}
+	if names.Err() != nil {
+		return nil, fmt.Errorf("list consumers of %s: %w", s.stream, names.Err())
+	}
+	return old, err
 }
 
 // create makes the consumer of this term, or finds it.

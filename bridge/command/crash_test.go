@@ -129,3 +129,28 @@ func TestAPanicAfterTheCallDoesNotMakeItTwice(t *testing.T) {
 		t.Errorf("done %d times", n)
 	}
 }
+
+// TestAnIDThatIsUsedAgainIsAnsweredAlsoWhenItsResultHasExpired, and after the duplicate window of the commands.
+func TestAnIDThatIsUsedAgainIsAnsweredAlsoWhenItsResultHasExpired(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	b.send(t, "a", 1, "x")
+	first := b.result(t, subjects.MessageSend, "a")
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	b.replace(t, b.names.CommandsStream()) // forgets ids and messages, as time does
+	b.replace(t, b.names.ResultsStream())
+	b.send(t, "a", 1, "x")
+	run(t, r, 2)
+	again := b.result(t, subjects.MessageSend, "a")
+	if again.MessageID != first.MessageID || !again.FinishedAt.Equal(first.FinishedAt.Time) || again.Status != first.Status {
+		t.Errorf("first %+v\nagain %+v", first, again)
+	}
+	if n := len(p.done()); n != 1 {
+		t.Errorf("done %d times", n)
+	}
+}

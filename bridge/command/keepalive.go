@@ -8,6 +8,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// maxHeldBytes bounds the bodies of the commands that are held, however few they are. One pull may go beyond it.
+const maxHeldBytes = 64 << 20
+
 // held are the commands that were delivered to this term and are not acknowledged yet.
 type held struct {
 	changed chan struct{} // has a token when there may be room again
@@ -16,6 +19,7 @@ type held struct {
 	jobs    map[uint64]*job // by sequence in the stream
 	owners  map[string]*job // by command id: the one copy that is being carried out
 	highest uint64          // sequence in the stream, of all that were taken in
+	bytes   int             // of the bodies of the jobs
 }
 
 func newHeld() *held {
@@ -41,6 +45,7 @@ func (h *held) add(j *job) bool {
 	}
 	h.jobs[j.seq] = j
 	h.highest = max(h.highest, j.seq)
+	h.bytes += len(j.data)
 	return true
 }
 
@@ -60,7 +65,10 @@ func (h *held) own(j *job) bool {
 func (h *held) remove(j *job) (rivals []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.jobs, j.seq)
+	if h.jobs[j.seq] == j {
+		delete(h.jobs, j.seq)
+		h.bytes -= len(j.data)
+	}
 	if h.owners[j.id] == j {
 		delete(h.owners, j.id)
 	}
@@ -79,6 +87,13 @@ func (h *held) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.jobs)
+}
+
+// full reports whether the bodies take so much memory that no more should be taken in.
+func (h *held) full() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bytes >= maxHeldBytes
 }
 
 // floor is the sequence up to which everything that was taken in is done with, and highest that of the last command that was taken in.

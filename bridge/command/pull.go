@@ -84,7 +84,7 @@ func (p *pulling) round(ctx context.Context) error {
 
 // room is how many messages may be pulled now.
 func (p *pulling) room() int {
-	if _, shut := p.gate.shut(); shut {
+	if _, shut := p.gate.shut(); shut || p.held.full() {
 		return 0
 	}
 	room := min(p.cfg.MaxPending-p.held.len(), pullSize)

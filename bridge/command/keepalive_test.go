@@ -1,0 +1,26 @@
+package command
+
+import "testing"
+
+func TestWhatIsHeldIsBoundedByItsSize(t *testing.T) {
+	h := newHeld()
+	large := make([]byte, maxHeldBytes/4+1)
+	var jobs []*job
+	for seq := range uint64(4) {
+		if h.full() {
+			t.Fatalf("full with %d commands", len(jobs))
+		}
+		j := &job{seq: seq + 1, data: large}
+		jobs = append(jobs, j)
+		h.add(j)
+		h.add(&job{seq: seq + 1, data: large}) // delivered again
+	}
+	if !h.full() {
+		t.Error("more is taken in")
+	}
+	h.remove(jobs[0])
+	h.remove(jobs[0])
+	if h.full() {
+		t.Error("nothing more is taken in")
+	}
+}
