@@ -204,6 +204,7 @@ func connect(t *testing.T, url string) jetstream.JetStream {
 }
 
 func TestBridgeIsReadyOnlyWhileTheBusIsThere(t *testing.T) {
+	t.Parallel()
 	_, cfg := simulate(t)
 	server := natstest.Start(t)
 	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
@@ -224,6 +225,7 @@ func TestBridgeIsReadyOnlyWhileTheBusIsThere(t *testing.T) {
 }
 
 func TestWebhooksAreTakenWhileTheBusWasNeverThere(t *testing.T) {
+	t.Parallel()
 	_, cfg := simulate(t)
 	server := natstest.Start(t)
 	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
@@ -244,6 +246,7 @@ func TestWebhooksAreTakenWhileTheBusWasNeverThere(t *testing.T) {
 }
 
 func TestReadyTellsThatTheSpoolTakesNothing(t *testing.T) {
+	t.Parallel()
 	_, cfg := simulate(t)
 	server := natstest.Start(t)
 	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
@@ -411,6 +414,7 @@ func TestNewTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestTryTellsWhatWorks(t *testing.T) {
+	t.Parallel()
 	_, cfg := simulate(t)
 	server := natstest.Start(t)
 	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL

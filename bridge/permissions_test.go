@@ -32,15 +32,12 @@ const serverExample = "../deploy/nats/nats-server.conf"
 // exampleServer runs a server with the accounts and users of the example, in which change may alter something.
 func exampleServer(t *testing.T, change func(text string) string) *natstest.Server {
 	t.Helper()
-	for _, name := range []string{"CX_BRIDGE_PASSWORD", "CX_BOT_PASSWORD", "CX_OPERATOR_PASSWORD", "NATS_ADMIN_PASSWORD"} {
-		t.Setenv(name, "password-of-"+strings.ToLower(name))
-	}
 	text, err := os.ReadFile(serverExample)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "nats-server.conf")
-	if err := os.WriteFile(path, []byte(change(string(text))), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(change(passwords.Replace(string(text)))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return natstest.Start(t, func(o *server.Options) {
@@ -52,6 +49,10 @@ func exampleServer(t *testing.T, change func(text string) string) *natstest.Serv
 	})
 }
 
+// passwords take the place of those that come from the environment.
+var passwords = strings.NewReplacer("$CX_BRIDGE_PASSWORD", "password-of-bridge", "$CX_BOT_PASSWORD", "password-of-bot", "$CX_OPERATOR_PASSWORD", "password-of-operator",
+	"$NATS_ADMIN_PASSWORD", "password-of-admin")
+
 func asItIs(text string) string { return text }
 
 // bridgeOn returns a configuration that uses the server as the user bridge.
@@ -59,7 +60,7 @@ func bridgeOn(t *testing.T, s *natstest.Server) (*cxsim.Sim, bridge.Config) {
 	t.Helper()
 	sim, cfg := simulate(t)
 	cfg.NATS.Mode, cfg.NATS.URL = broker.External, s.URL
-	cfg.NATS.User, cfg.NATS.Password, cfg.NATS.InboxPrefix = "bridge", "password-of-cx_bridge_password", "_INBOX.bridge"
+	cfg.NATS.User, cfg.NATS.Password, cfg.NATS.InboxPrefix = "bridge", "password-of-bridge", "_INBOX.bridge"
 	return sim, cfg
 }
 
@@ -75,7 +76,7 @@ type user struct {
 func login(t *testing.T, s *natstest.Server, name string) *user {
 	t.Helper()
 	u := &user{t: t}
-	u.JetStream = s.JetStream(t, nats.UserInfo(name, "password-of-cx_"+name+"_password"), nats.CustomInboxPrefix("_INBOX."+name),
+	u.JetStream = s.JetStream(t, nats.UserInfo(name, "password-of-"+name), nats.CustomInboxPrefix("_INBOX."+name),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			u.mu.Lock()
 			defer u.mu.Unlock()
@@ -162,6 +163,7 @@ func runWithLog(t *testing.T, cfg bridge.Config) (*running, *lines) {
 
 // TestTheExampleOfPermissionsIsEnough lets a bridge, a bot and an operator do all that they do, with the users of deploy/nats.
 func TestTheExampleOfPermissionsIsEnough(t *testing.T) {
+	t.Parallel()
 	s := exampleServer(t, asItIs)
 	sim, cfg := bridgeOn(t, s)
 	cfg.Commands.EchoWait = natstest.Patience
@@ -327,10 +329,12 @@ func operates(t *testing.T, operator, bot *user) {
 
 // TestAMissingPermissionIsToldBySubject takes one permission of the bridge away at a time.
 func TestAMissingPermissionIsToldBySubject(t *testing.T) {
+	t.Parallel()
 	for _, subject := range []string{
 		"$JS.API.INFO", "$JS.API.STREAM.CREATE.CX_EVENTS", "$JS.API.STREAM.INFO.CX_LEDGER", "$JS.API.STREAM.CREATE.KV_CX_BRIDGE",
 	} {
 		t.Run(subject, func(t *testing.T) {
+			t.Parallel()
 			s := exampleServer(t, func(text string) string { return strings.Replace(text, `"`+subject+`"`, `"not.used"`, 1) })
 			_, cfg := bridgeOn(t, s)
 			b, _ := runWithLog(t, cfg)
@@ -344,6 +348,7 @@ func TestAMissingPermissionIsToldBySubject(t *testing.T) {
 	// What is needed later is told by the log.
 	for subject, told := range map[string]string{"$KV.CX_BRIDGE.>": "$KV.CX_BRIDGE.active", "cx.rpc.>": "cx.rpc.", "_cx.ledger.>": "_cx.ledger."} {
 		t.Run(subject, func(t *testing.T) {
+			t.Parallel()
 			s := exampleServer(t, func(text string) string { return strings.Replace(text, `"`+subject+`"`, `"not.used"`, 1) })
 			_, cfg := bridgeOn(t, s)
 			cfg.Commands.LeaseTTL = 10 * time.Second // it is tried again sooner

@@ -203,6 +203,7 @@ func TestABrokenConfigurationChangesNothing(t *testing.T) {
 }
 
 func TestAChangeOfTheFileIsSeen(t *testing.T) {
+	t.Parallel()
 	_, cfg := simulate(t)
 	secret := write(t, "admin-token", "first-admin-token\n")
 	text := strings.Replace(fileText(t, cfg.CX.BaseURL)+rest, "[admin]", fmt.Sprintf("[admin]\ntoken_file = %q", filepath.ToSlash(secret)), 1)
