@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cxbridge/cxbridge/subjects"
 )
@@ -66,5 +67,24 @@ func TestAnIDThatJSONDoesNotKeepHasOneResult(t *testing.T) {
 	b.settled(t, 2)
 	if n := b.count(t, b.names.ResultsStream()); n != 1 {
 		t.Errorf("%d results", n)
+	}
+}
+
+// TestAScheduleOnTheSubjectOfACommandIsNotDoneTwice: the server delivers such a message at once, and at its time once more.
+func TestAScheduleOnTheSubjectOfACommandIsNotDoneTwice(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	const body = `{"conversation_id":1,"content":"x"}`
+	b.command(t, subjects.MessageSend, "now", body, subjects.HeaderCEID, "later", subjects.HeaderScheduleTarget, "cx.cmd.message.send.1",
+		subjects.HeaderSchedule, "@at "+time.Now().Add(time.Second).UTC().Format(time.RFC3339))
+	if r := b.result(t, subjects.MessageSend, "now"); r.Status != subjects.StatusInvalid {
+		t.Errorf("at once: %+v", r)
+	}
+	if r := b.result(t, subjects.MessageSend, "later"); r.Status != subjects.StatusDone {
+		t.Errorf("at its time: %+v", r)
+	}
+	if n := len(p.done()); n != 1 {
+		t.Errorf("done %d times", n)
 	}
 }

@@ -60,6 +60,10 @@ func (r reader) read(subject string, header nats.Header, body []byte, seq uint64
 	if !utf8.ValidString(o.id) {
 		return o.malformed(seq, errors.New("the command id must be UTF-8"))
 	}
+	if header.Get(subjects.HeaderSchedule) != "" { // the server delivers it at once, and then what it makes of it at its time
+		return o.malformed(seq, fmt.Errorf("%s: a delayed command belongs on a subject such as %s; this one is not carried out before its time",
+			subjects.HeaderSchedule, r.names.Schedule("<name>")))
+	}
 	command, err := subjects.Decode(kind, body)
 	if err != nil {
 		return o.malformed(seq, err)
