@@ -237,7 +237,7 @@ func TestTheExampleOfPermissionsIsEnough(t *testing.T) {
 		var any any
 		asks(t, operator.Conn(), "inbox.list", ``, &any)
 		asks(t, operator.Conn(), "bridge.status", ``, &any)
-		asks(t, operator.Conn(), "dead.list", ``, &any)
+		asks(t, operator.Conn(), "bridge.dead.list", ``, &any)
 		asks(t, operator.Conn(), "bridge.explain", `{"id":"c1"}`, &any)
 	})
 	t.Run("operator", func(t *testing.T) { operates(t, operator, bot) })
@@ -245,7 +245,7 @@ func TestTheExampleOfPermissionsIsEnough(t *testing.T) {
 		bot.in(t)
 		for _, subject := range []string{
 			"cx.message.created", "cx.event.message.created.1.1", "cx.result.message.send.x", "cx.dead.webhook.malformed", "_cx.ledger.claim.x", "$KV.CX_BRIDGE.active",
-			"cx.rpc.bridge.pause", "cx.rpc.dead.replay", "$JS.API.STREAM.MSG.GET.CX_LEDGER", "$JS.API.DIRECT.GET.CX_LEDGER.x", "$JS.API.CONSUMER.CREATE.CX_LEDGER.x.y",
+			"cx.rpc.bridge.pause", "cx.rpc.bridge.dead.replay", "$JS.API.STREAM.MSG.GET.CX_LEDGER", "$JS.API.DIRECT.GET.CX_LEDGER.x", "$JS.API.CONSUMER.CREATE.CX_LEDGER.x.y",
 			"$JS.API.CONSUMER.CREATE.CX_EVENTS.bot.cx.message.created", "$JS.API.STREAM.DELETE.CX_EVENTS", "$JS.API.STREAM.PURGE.CX_COMMANDS", "$JS.API.CONSUMER.DELETE.CX_COMMANDS.x",
 			"$JS.API.CONSUMER.MSG.NEXT.CX_EVENTS.another", "_INBOX.bridge.x",
 		} {

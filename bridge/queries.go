@@ -29,8 +29,8 @@ func (p *process) operate() map[string]rpc.Query {
 		"bridge.pause":   p.turn((*pause.Switch).Pause),
 		"bridge.resume":  p.turn((*pause.Switch).Resume),
 		"bridge.explain": p.explain,
-		"dead.list":      p.deadList,
-		"dead.replay":    p.deadReplay,
+		"bridge.dead.list":      p.deadList,
+		"bridge.dead.replay":    p.deadReplay,
 	}
 }
 
@@ -137,7 +137,7 @@ func ageOf(member, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// letterRows is the answer to dead.list.
+// letterRows is the answer to bridge.dead.list.
 type letterRows struct {
 	Letters []deadletter.Summary `json:"letters"`
 	Next    uint64               `json:"next,omitempty"` // to be given as after for what the limit left out
@@ -160,7 +160,7 @@ func (p *process) deadList(ctx context.Context, request []byte) (any, error) {
 	return rows, err
 }
 
-// replayRequest is the request of dead.replay.
+// replayRequest is the request of bridge.dead.replay.
 type replayRequest struct {
 	Sequences []uint64 `json:"sequences"`
 	Keep      bool     `json:"keep"`    // keep the letters

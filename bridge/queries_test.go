@@ -123,9 +123,9 @@ func TestDeadLettersByRequest(t *testing.T) {
 		}
 		Next uint64
 	}
-	asks(t, js.Conn(), "dead.list", `{"limit":1,"statuses":["invalid"],"newer_than":"24h"}`, &page)
+	asks(t, js.Conn(), "bridge.dead.list", `{"limit":1,"statuses":["invalid"],"newer_than":"24h"}`, &page)
 	if len(page.Letters) != 1 || page.Next == 0 || page.Letters[0].Reason != "malformed" {
-		t.Fatalf("dead.list = %+v", page)
+		t.Fatalf("bridge.dead.list = %+v", page)
 	}
 	var replayed struct {
 		Letters []struct {
@@ -135,20 +135,20 @@ func TestDeadLettersByRequest(t *testing.T) {
 		}
 	}
 	picked := page.Letters[0]
-	asks(t, js.Conn(), "dead.replay", fmt.Sprintf(`{"sequences":[%d,%d,9999],"dry_run":true}`, picked.Sequence, picked.Sequence), &replayed)
+	asks(t, js.Conn(), "bridge.dead.replay", fmt.Sprintf(`{"sequences":[%d,%d,9999],"dry_run":true}`, picked.Sequence, picked.Sequence), &replayed)
 	if len(replayed.Letters) != 2 || replayed.Letters[0].Error != "" || replayed.Letters[0].ReplayID != "" || replayed.Letters[1].Error == "" {
-		t.Errorf("dead.replay in a dry run = %+v", replayed)
+		t.Errorf("bridge.dead.replay in a dry run = %+v", replayed)
 	}
-	asks(t, js.Conn(), "dead.replay", fmt.Sprintf(`{"sequences":[%d]}`, picked.Sequence), &replayed)
+	asks(t, js.Conn(), "bridge.dead.replay", fmt.Sprintf(`{"sequences":[%d]}`, picked.Sequence), &replayed)
 	if len(replayed.Letters) != 1 || replayed.Letters[0].CommandID != picked.CommandID || replayed.Letters[0].ReplayID == "" {
-		t.Fatalf("dead.replay = %+v", replayed)
+		t.Fatalf("bridge.dead.replay = %+v", replayed)
 	}
 	// The new command is as malformed as the first one, and becomes a letter of its own.
 	natstest.Eventually(t, "the letter of the replay", func() bool {
-		asks(t, js.Conn(), "dead.list", fmt.Sprintf(`{"command_id":%q}`, replayed.Letters[0].ReplayID), &page)
+		asks(t, js.Conn(), "bridge.dead.list", fmt.Sprintf(`{"command_id":%q}`, replayed.Letters[0].ReplayID), &page)
 		return len(page.Letters) == 1
 	})
-	asks(t, js.Conn(), "dead.list", fmt.Sprintf(`{"command_id":%q}`, picked.CommandID), &page)
+	asks(t, js.Conn(), "bridge.dead.list", fmt.Sprintf(`{"command_id":%q}`, picked.CommandID), &page)
 	if len(page.Letters) != 0 {
 		t.Errorf("the letter is still there: %+v", page)
 	}
@@ -163,11 +163,11 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 		{"bridge.explain", `{"ID":1}`, "request"},
 		{"bridge.pause", `{"for":"ever"}`, "unknown field"},
 		{"bridge.resume", `{} {}`, "one JSON object"},
-		{"dead.list", `{"reasons":["tired"]}`, "tired"},
-		{"dead.list", `{"statuses":["tired"]}`, "tired"},
-		{"dead.list", `{"older_than":"soon"}`, "older_than"},
-		{"dead.list", `{"limit":1000000}`, "limit"},
-		{"dead.replay", `{}`, "sequences"},
+		{"bridge.dead.list", `{"reasons":["tired"]}`, "tired"},
+		{"bridge.dead.list", `{"statuses":["tired"]}`, "tired"},
+		{"bridge.dead.list", `{"older_than":"soon"}`, "older_than"},
+		{"bridge.dead.list", `{"limit":1000000}`, "limit"},
+		{"bridge.dead.replay", `{}`, "sequences"},
 	} {
 		if why := refuses(t, conn, test.endpoint, test.request); !strings.Contains(why, test.why) {
 			t.Errorf("%s %s is refused with %q, want %q", test.endpoint, test.request, why, test.why)

@@ -9,7 +9,9 @@ import (
 
 // Queries are the endpoints of the micro service that are no commands. A bridge that does not call the API has no inbox.list.
 func Queries() []string {
-	return []string{"bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "dead.list", "dead.replay", "inbox.list"}
+	return []string{
+		"bridge.dead.list", "bridge.dead.replay", "bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "inbox.list",
+	}
 }
 
 // about tells what a query does, and what its body may say.
@@ -23,9 +25,9 @@ func about(query string) string {
 		return "Goes on after a pause: {\"by\", \"reason\"}, both optional."
 	case "bridge.status":
 		return "How the bridge is that happens to be asked."
-	case "dead.list":
+	case "bridge.dead.list":
 		return "Dead letters without their bodies: {\"reasons\", \"statuses\", \"subject\", \"command_id\", \"older_than\", \"newer_than\", \"after\", \"limit\"}, all optional."
-	case "dead.replay":
+	case "bridge.dead.replay":
 		return "Publishes commands anew from their dead letters: {\"sequences\", \"keep\", \"dry_run\"}; only the first is needed."
 	case "inbox.list":
 		return "The inboxes of the tenant."
