@@ -78,10 +78,13 @@ func (c Config) need() time.Duration {
 // patience is how long to wait for the echo of a call: our own, or that of a bridge that may be alive and not know that its term is over.
 func (c Config) patience(foreign bool) time.Duration {
 	if foreign {
-		return max(c.EchoWait, c.CallTimeout-c.need())
+		return max(c.EchoWait, c.late())
 	}
 	return c.EchoWait
 }
+
+// late is how much longer than the lease a call of the former holder may last.
+func (c Config) late() time.Duration { return max(0, c.CallTimeout-c.need()) }
 
 // plainSubject reports whether a message can be published on the subject.
 func plainSubject(subject string) bool {

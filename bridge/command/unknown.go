@@ -39,12 +39,28 @@ func (j *job) doubt(cause string) state {
 	j.searching, j.looks, j.earlier = time.Time{}, 0, -1
 	switch j.kind {
 	case subjects.ConversationHandoff, subjects.ConversationFinish:
+		if j.foreign {
+			return j.outlast()
+		}
 		return j.release(0) // it may be repeated
 	case subjects.MessageSend, subjects.ConversationStart:
 		j.unrecorded = false // the claim tells it, and whoever finds it searches as this job does
 		return j.search(cause)
 	}
 	return j.park(cause)
+}
+
+// outlast waits until a call that the former holder may still be making has ended, and repeats it then. A late one after the repeat, and after
+// what comes next in the conversation, would undo that.
+func (j *job) outlast() state {
+	waited := false
+	return func(context.Context) (time.Duration, state) {
+		if late := j.shift.cfg.late(); !waited && late > 0 {
+			waited = true
+			return late, nil
+		}
+		return 0, j.release(0)
+	}
 }
 
 // search looks for the event that shows that the call was carried out, until echo_wait has passed. That time begins with the first look that

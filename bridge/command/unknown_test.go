@@ -146,7 +146,7 @@ func TestAHandoffWithALostAnswerIsRepeated(t *testing.T) {
 }
 
 // crashed begins a command, and ends the term while the API call is under way. The next term is begun by another runner.
-func crashed(t *testing.T, b *bus, p *platform, kind subjects.Kind, body string, cfg Config) {
+func crashed(t *testing.T, b *bus, p *platform, kind subjects.Kind, body string, cfg, next Config) {
 	t.Helper()
 	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: make(chan struct{})} }
 	x := run(t, newRunner(t, b, p, cfg), 1)
@@ -154,14 +154,14 @@ func crashed(t *testing.T, b *bus, p *platform, kind subjects.Kind, body string,
 	<-p.called
 	x.crash(t)
 	p.behave = func(Operation, string, string, int) behaviour { return behaviour{} }
-	run(t, newRunner(t, b, p, cfg), 2)
+	run(t, newRunner(t, b, p, next), 2)
 }
 
 func TestACrashDuringACallIsSettledByTheEcho(t *testing.T) {
 	b := newBus(t)
 	p := newPlatform(t, b)
 	cfg := testConfig()
-	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg)
+	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg, cfg)
 	b.event(t, 777, 42, subjects.Outgoing, "hello") // it had been carried out
 	r := b.result(t, subjects.MessageSend, "1")
 	if r.Status != subjects.StatusDone || r.MessageID.String() != "777" || r.Attempts != 1 {
@@ -177,7 +177,7 @@ func TestACrashDuringACallIsUnknownWithoutEcho(t *testing.T) {
 	p := newPlatform(t, b)
 	cfg := testConfig()
 	cfg.EchoWait, cfg.CallTimeout = shortEcho, time.Second
-	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg)
+	crashed(t, b, p, subjects.MessageSend, `{"conversation_id":42,"content":"hello"}`, cfg, cfg)
 	if r := b.result(t, subjects.MessageSend, "1"); r.Status != subjects.StatusUnknown || r.Attempts != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -193,7 +193,9 @@ func TestACrashDuringACallIsUnknownWithoutEcho(t *testing.T) {
 func TestACrashDuringAHandoffRepeatsIt(t *testing.T) {
 	b := newBus(t)
 	p := newPlatform(t, b)
-	crashed(t, b, p, subjects.ConversationHandoff, `{"conversation_id":42}`, testConfig())
+	next := testConfig()
+	next.CallTimeout = time.Second // so that the former holder's call is soon known to have ended
+	crashed(t, b, p, subjects.ConversationHandoff, `{"conversation_id":42}`, testConfig(), next)
 	if r := b.result(t, subjects.ConversationHandoff, "1"); r.Status != subjects.StatusDone || r.Attempts != 2 {
 		t.Errorf("%+v", r)
 	}
