@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -46,7 +44,7 @@ type reader struct {
 }
 
 // read never fails: a command that is malformed is an order that says so.
-func (r reader) read(subject string, header nats.Header, body []byte, seq uint64) order {
+func (r reader) read(subject string, header header, body []byte, seq uint64) order {
 	o := order{id: r.commandID(header, seq), replyTo: header.Get(subjects.HeaderReplyTo)}
 	kind, key, ok := r.names.ParseCommand(subject)
 	o.kind = kind
@@ -90,7 +88,7 @@ func (o order) malformed(seq uint64, err error) order {
 	return o
 }
 
-func (r reader) commandID(header nats.Header, seq uint64) string {
+func (r reader) commandID(header header, seq uint64) string {
 	for _, name := range []string{subjects.HeaderMsgID, subjects.HeaderCEID} {
 		if id := header.Get(name); id != "" {
 			return id
@@ -112,7 +110,7 @@ func (o order) checkKey(key string) error {
 	return fmt.Errorf("conversation_id: is %q in the body and %q in the subject", id, key)
 }
 
-func (o *order) readHeaders(header nats.Header) error {
+func (o *order) readHeaders(header header) error {
 	if text := header.Get(subjects.HeaderExpiresAt); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/bridge/ledger"
@@ -27,24 +26,31 @@ const (
 // wait, or, without a wait, the end.
 type state func(ctx context.Context) (wait time.Duration, next state)
 
-// job carries out one command. Its lane runs it, one step at a time; see DESIGN.md for the states.
+// job carries out one command. Its lane runs it, one step at a time; see DESIGN.md for the states. Most jobs wait behind others of their lane,
+// so it is small until it starts.
 type job struct {
-	order
 	shift *shift
 	state state
 
+	id, key   string // of the order
 	seq       uint64
 	subject   string
-	header    nats.Header
+	header    header
 	data      []byte
 	published time.Time // when the stream stored it
 	begun     time.Time // when it came here
 	suspect   bool      // an earlier term, or delivery, may have begun it
 
-	msg     jetstream.Msg // the latest delivery; this and the two below are guarded by held
-	touched time.Time
-	rivals  []string // lanes in which other copies of the command wait
+	delivery string // subject to acknowledge the latest delivery on; this and the two below are guarded by held
+	touched  time.Time
+	rivals   []string // lanes in which other copies of the command wait
 
+	*progress // nil until the job starts
+}
+
+// progress is how far a job is that has started.
+type progress struct {
+	order
 	lookedUp   bool // nobody but this job can have claimed the command since
 	nonce      string
 	claim      ledger.Claim
@@ -78,18 +84,14 @@ type job struct {
 func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect bool) {
 	now := time.Now()
 	j := &job{
-		shift: s, seq: meta.Sequence.Stream, subject: m.Subject(), header: m.Headers(), data: m.Data(), published: meta.Timestamp,
-		begun: now, suspect: suspect, msg: m, touched: now,
+		shift: s, seq: meta.Sequence.Stream, subject: m.Subject(), header: compact(m.Headers()), data: m.Data(), published: meta.Timestamp,
+		begun: now, suspect: suspect, delivery: m.Reply(), touched: now,
 	}
 	if !s.held.add(j) {
 		return
 	}
-	j.order = s.reader.read(j.subject, j.header, j.data, j.seq)
-	j.conversation = j.command.ConversationID()
-	if j.command.Start != nil {
-		j.contact = j.command.Start.ContactID
-	}
-	j.permit.key, j.state = j.key, j.start
+	o := s.reader.read(j.subject, j.header, j.data, j.seq)
+	j.id, j.key, j.state = o.id, o.key, j.start
 	s.lanes.Submit(j.key, j.step)
 }
 
@@ -135,6 +137,9 @@ func (j *job) fault(err error) (time.Duration, state) {
 }
 
 func (j *job) start(context.Context) (time.Duration, state) {
+	if j.progress == nil {
+		j.progress = newProgress(j.shift.reader.read(j.subject, j.header, j.data, j.seq))
+	}
 	if !j.shift.held.own(j) {
 		return rivalWait, nil
 	}
@@ -142,6 +147,15 @@ func (j *job) start(context.Context) (time.Duration, state) {
 		return 0, j.lookUp
 	}
 	return 0, j.ready
+}
+
+// newProgress begins with the order as it was read once more: to keep it from the submission on would double what a waiting job holds.
+func newProgress(o order) *progress {
+	p := &progress{order: o, permit: permit{key: o.key}, conversation: o.command.ConversationID()}
+	if o.command.Start != nil {
+		p.contact = o.command.Start.ContactID
+	}
+	return p
 }
 
 // lookUp asks the ledger what became of the command before.

@@ -4,8 +4,13 @@ import (
 	"context"
 	"sync"
 	"time"
+)
 
-	"github.com/nats-io/nats.go/jetstream"
+// What JetStream takes as the answer to a delivery. Only the subject for it is kept, as the client library's messages take much memory.
+const (
+	answerDone     = "+ACK"
+	answerProgress = "+WPI"
+	answerTerm     = "+TERM " // and a reason
 )
 
 // maxHeldBytes bounds the bodies of the commands that are held, however few they are. One pull may go beyond it.
@@ -40,7 +45,7 @@ func (h *held) add(j *job) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if former := h.jobs[j.seq]; former != nil {
-		former.msg, former.touched = j.msg, j.touched
+		former.delivery, former.touched = j.delivery, j.touched
 		return false
 	}
 	h.jobs[j.seq] = j
@@ -76,11 +81,11 @@ func (h *held) remove(j *job) (rivals []string) {
 	return j.rivals
 }
 
-// message returns the latest delivery of a job's message.
-func (h *held) message(j *job) jetstream.Msg {
+// delivery returns the subject to acknowledge the latest delivery of a job's message on.
+func (h *held) delivery(j *job) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return j.msg
+	return j.delivery
 }
 
 func (h *held) len() int {
@@ -107,15 +112,15 @@ func (h *held) floor() (floor, highest uint64) {
 	return floor, h.highest
 }
 
-// due returns the messages that were not touched for a while, and touches them.
-func (h *held) due(now time.Time, after time.Duration) []jetstream.Msg {
+// due returns the deliveries of messages that were not touched for a while, and touches them.
+func (h *held) due(now time.Time, after time.Duration) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []jetstream.Msg
+	var all []string
 	for _, j := range h.jobs {
 		if now.Sub(j.touched) >= after {
 			j.touched = now
-			all = append(all, j.msg)
+			all = append(all, j.delivery)
 		}
 	}
 	return all
@@ -139,8 +144,8 @@ func (s *shift) keepAlive(ctx context.Context) {
 
 func (s *shift) touch(now time.Time) {
 	failed, last := 0, error(nil)
-	for _, m := range s.held.due(now, ackWait/3) {
-		if err := m.InProgress(); err != nil {
+	for _, delivery := range s.held.due(now, ackWait/3) {
+		if err := s.conn.Publish(delivery, []byte(answerProgress)); err != nil {
 			failed, last = failed+1, err
 		}
 	}

@@ -18,7 +18,7 @@ func (s *shift) keep() {
 	kept := make(map[string]keptAnswer)
 	s.held.mu.Lock()
 	for _, j := range s.held.jobs {
-		if j.unrecorded && !j.calling && !j.foreign && j.claim.Nonce != "" {
+		if j.progress != nil && j.unrecorded && !j.calling && !j.foreign && j.claim.Nonce != "" {
 			kept[j.claim.Nonce] = keptAnswer{outcome: j.ended, former: j}
 		}
 	}

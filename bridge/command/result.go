@@ -55,7 +55,7 @@ func (j *job) note(status int, reason subjects.Reason, detail string) {
 func resultID(commandID string) string { return "result-" + subjects.Token(commandID) }
 
 // resultMessage makes the message for a subject; the trace of the command goes on in it.
-func resultMessage(subject string, r subjects.Result, original nats.Header) (*nats.Msg, error) {
+func resultMessage(subject string, r subjects.Result, original header) (*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("result of command %s: %w", r.CommandID, err)
@@ -125,7 +125,7 @@ func ceValue(s string) string {
 func (j *job) letter() deadletter.Letter {
 	r := j.stands.Result
 	return deadletter.Letter{
-		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.subject, Header: j.header, Data: j.data},
+		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.subject, Header: j.header.all(), Data: j.data},
 		CommandID: r.CommandID, Status: r.Status, Reason: r.Reason, Detail: r.Detail, Attempts: r.Attempts, History: j.stands.History,
 		FailedAt: r.FinishedAt.Time,
 	}

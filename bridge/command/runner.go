@@ -37,7 +37,7 @@ type Deps struct {
 	Names      subjects.Names
 	Tenant     string
 	JetStream  jetstream.JetStream
-	Conn       *nats.Conn // for replies
+	Conn       *nats.Conn // for replies and acknowledgements
 	Ledger     *ledger.Ledger
 	API        API
 	Contacts   Contacts

@@ -134,14 +134,11 @@ func (j *job) replied(context.Context) (time.Duration, state) {
 
 // acknowledged lets the message go. If that gets lost, the message comes again and is answered from the ledger.
 func (j *job) acknowledged(context.Context) (time.Duration, state) {
-	m, r := j.shift.held.message(j), j.stands.Result
-	var err error
+	r, answer := j.stands.Result, answerDone
 	if j.stands.DeadLetter {
-		err = m.TermWithReason(string(r.Reason))
-	} else {
-		err = m.Ack()
+		answer = answerTerm + string(r.Reason)
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+	if err := j.shift.conn.Publish(j.shift.held.delivery(j), []byte(answer)); err != nil {
 		return j.fault(err)
 	}
 	for _, key := range j.shift.held.remove(j) {
