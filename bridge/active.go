@@ -26,6 +26,7 @@ type elected struct {
 	grace  time.Duration // of a soft stop
 	log    *slog.Logger
 	term   atomic.Pointer[lease.Term] // nil while another bridge is active
+	latest atomic.Uint64              // epoch of the latest term
 }
 
 const (
@@ -62,6 +63,7 @@ func (e *elected) run(ctx context.Context) error {
 
 // serve carries out commands for one term, and then hands over.
 func (e *elected) serve(ctx context.Context, term *lease.Term) error {
+	e.latest.Store(term.Epoch())
 	e.term.Store(term)
 	defer e.term.Store(nil)
 	hard, cut := outlive(ctx, e.grace)
@@ -86,12 +88,15 @@ func (e *elected) working(ctx context.Context) error {
 		}
 		return nil
 	}
-	holder, _, err := e.lease.Holder(ctx)
+	holder, epoch, err := e.lease.Holder(ctx)
 	if err != nil {
 		return fmt.Errorf("the active bridge is not known: %w", err)
 	}
 	if holder == "" {
 		return errors.New("no bridge carries out commands at the moment")
+	}
+	if epoch == e.latest.Load() { // the name of a holder need not be unique, an epoch is
+		return errors.New("this bridge has ended its term, and no other bridge has taken over yet")
 	}
 	return nil
 }

@@ -26,11 +26,11 @@ const (
 // operate returns the queries by which operators look and act: the same that the command line does over the bus.
 func (p *process) operate() map[string]rpc.Query {
 	return map[string]rpc.Query{
-		"bridge.pause":   p.turn((*pause.Switch).Pause),
-		"bridge.resume":  p.turn((*pause.Switch).Resume),
-		"bridge.explain": p.explain,
-		"bridge.dead.list":      p.deadList,
-		"bridge.dead.replay":    p.deadReplay,
+		"bridge.pause":       p.turn((*pause.Switch).Pause),
+		"bridge.resume":      p.turn((*pause.Switch).Resume),
+		"bridge.explain":     p.explain,
+		"bridge.dead.list":   p.deadList,
+		"bridge.dead.replay": p.deadReplay,
 	}
 }
 

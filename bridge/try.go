@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/cxbridge/cxbridge/bridge/broker"
+	"github.com/cxbridge/cxbridge/subjects"
 )
 
 // Trial is what came of trying one part of a configuration.
@@ -18,16 +17,28 @@ type Trial struct {
 	Detail string `json:"detail"`
 }
 
-// Try tries what a configuration says against the real bus and the real API, without changing anything there. The error joins those of the
-// trials that failed.
+// trialLimit bounds each trial.
+const trialLimit = 20 * time.Second
+
+// trial tries one part and returns what works.
+type trial struct {
+	name string
+	run  func(context.Context, Config) (string, error)
+}
+
+// Try tries what a configuration says against the real bus and the real API, without changing anything there. Each trial takes at most 20 s. The error
+// joins those of the trials that failed, and each says what to do.
 func Try(ctx context.Context, cfg Config) ([]Trial, error) {
+	return tryEach(ctx, cfg, trialLimit, []trial{{"bus", tryBus}, {"api", tryAPI}})
+}
+
+func tryEach(ctx context.Context, cfg Config, limit time.Duration, all []trial) ([]Trial, error) {
 	var trials []Trial
 	var errs []error
-	for _, t := range []struct {
-		name string
-		run  func(context.Context, Config) (string, error)
-	}{{"bus", tryBus}, {"api", tryAPI}} {
-		detail, err := t.run(ctx, cfg)
+	for _, t := range all {
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		detail, err := t.run(bounded, cfg)
+		cancel()
 		if err != nil {
 			detail = err.Error()
 			errs = append(errs, fmt.Errorf("%s: %w", t.name, err))
@@ -37,29 +48,29 @@ func Try(ctx context.Context, cfg Config) ([]Trial, error) {
 	return trials, errors.Join(errs...)
 }
 
-// tryBus connects to an external bus. The embedded one is not tried: only one process can use its directory.
+// tryBus connects to an external bus and checks the streams that exist. The embedded one is not tried: only one process can use its directory.
 func tryBus(ctx context.Context, cfg Config) (detail string, err error) {
 	if cfg.NATS.Mode == broker.Embedded {
 		return "embedded; it starts with the bridge", nil
 	}
-	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Name: "cxbridge check", Settings: cfg.StreamSettings()})
+	names, err := subjects.New(cfg.Subjects.Prefix)
+	if err != nil {
+		return "", fmt.Errorf("subjects.prefix: %w", err)
+	}
+	opened, err := broker.Open(ctx, cfg.NATS, broker.Options{Names: names, Name: "cxbridge check", Settings: cfg.StreamSettings()})
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, opened.Close(ctx)) }()
-	for !opened.Conn().IsConnected() {
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return "", fmt.Errorf("not connected: %w", errors.Join(opened.Conn().LastError(), err))
-		}
-	}
-	account, err := opened.JetStream().AccountInfo(ctx)
-	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-		return "", fmt.Errorf("connected to %s, but JetStream is not enabled there: %w", opened.ClientURL(), err)
-	}
+	defer func() { err = errors.Join(err, opened.Close(context.WithoutCancel(ctx))) }()
+	missing, err := opened.Inspect(ctx)
 	if err != nil {
-		return "", fmt.Errorf("jetstream: %w", err)
+		return "", busRemedy(opened.Conn().IsConnected(), err)
 	}
-	return fmt.Sprintf("%s, nats-server %s, %d streams", opened.ClientURL(), opened.Conn().ConnectedServerVersion(), account.Streams), nil
+	detail = fmt.Sprintf("%s, nats-server %s", opened.ClientURL(), opened.Conn().ConnectedServerVersion())
+	if len(missing) == 0 {
+		return detail + ", all streams are there and fit", nil
+	}
+	return fmt.Sprintf("%s, %d streams missing; run makes them", detail, len(missing)), nil
 }
 
 // tryAPI makes the one call that changes nothing.
@@ -74,7 +85,7 @@ func tryAPI(ctx context.Context, cfg Config) (string, error) {
 	defer client.CloseIdleConnections()
 	inboxes, err := client.ListInboxes(ctx)
 	if err != nil {
-		return "", err
+		return "", apiRemedy(err)
 	}
 	return fmt.Sprintf("%d inboxes", len(inboxes)), nil
 }

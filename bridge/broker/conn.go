@@ -28,7 +28,7 @@ func connectOptions(c Config, name string, state *state) ([]nats.Option, error) 
 		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
 		nats.PermissionErrOnSubscribe(true),
 		nats.ConnectHandler(state.connected), nats.ReconnectHandler(state.connected), nats.DisconnectErrHandler(state.disconnected),
-		nats.ErrorHandler(state.failed), nats.LameDuckModeHandler(state.lameDuck),
+		nats.ErrorHandler(state.failed), nats.ReconnectErrHandler(state.refused), nats.LameDuckModeHandler(state.lameDuck),
 	}
 	if c.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(c.InboxPrefix))

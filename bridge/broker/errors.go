@@ -68,7 +68,7 @@ func (e *OverlapError) Error() string {
 }
 
 // overlap finds out which subject is taken by which stream.
-func (b *Broker) overlap(ctx context.Context, want subjects.Stream) error {
+func (b *Broker) overlap(ctx context.Context, want subjects.Stream) *OverlapError {
 	result := &OverlapError{Stream: want.Name}
 	for _, subject := range want.Subjects {
 		lister := b.js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))

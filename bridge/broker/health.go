@@ -19,7 +19,7 @@ const probeKey = "probe"
 // writes a key, because a server whose storage is used up answers all the same. It returns what is wrong, nil if nothing is.
 func (b *Broker) Healthy(ctx context.Context) error {
 	if !b.conn.IsConnected() {
-		return fmt.Errorf("nats is not connected: %w", cause(b.conn))
+		return fmt.Errorf("nats is not connected: %w", b.state.cause(b.conn))
 	}
 	if b.host != nil {
 		if err := failure(b.host.nats()); err != nil {

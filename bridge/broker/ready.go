@@ -27,10 +27,15 @@ const (
 // away or a cluster without a leader, is tried again until ctx ends. What does not is returned at once: a [SettingError], an
 // [OverlapError], a [PermissionError], or an account without JetStream.
 func (b *Broker) Ready(ctx context.Context) error {
+	return b.again(ctx, b.ensureAll, transient)
+}
+
+// again takes a step until it succeeds, or fails with an error that does not pass, or ctx ends.
+func (b *Broker) again(ctx context.Context, step func(context.Context) error, passes func(error) bool) error {
 	wait := retryFirst
 	for {
-		err := b.prepare(ctx)
-		if err == nil || ctx.Err() != nil || !transient(err) {
+		err := b.connected(ctx, step)
+		if err == nil || ctx.Err() != nil || !passes(err) {
 			return err
 		}
 		b.log.Debug("nats is not ready", "error", err)
@@ -41,13 +46,14 @@ func (b *Broker) Ready(ctx context.Context) error {
 	}
 }
 
-func (b *Broker) prepare(ctx context.Context) error {
+// connected takes a step when there is a connection. A permission that it lacks ends it.
+func (b *Broker) connected(ctx context.Context, step func(context.Context) error) error {
 	if err := b.awaitConnection(ctx); err != nil {
 		return err
 	}
 	ctx, done := b.state.watch(ctx)
 	defer done()
-	err := b.ensureAll(ctx)
+	err := step(ctx)
 	var missing *PermissionError
 	if errors.As(context.Cause(ctx), &missing) {
 		return missing
@@ -68,7 +74,7 @@ func (b *Broker) awaitConnection(ctx context.Context) error {
 		case <-changed:
 		case <-time.After(retryMost):
 		case <-ctx.Done():
-			return fmt.Errorf("not connected: %w (%w)", cause(b.conn), context.Cause(ctx))
+			return fmt.Errorf("not connected: %w (%w)", b.state.cause(b.conn), context.Cause(ctx))
 		}
 	}
 }
@@ -84,6 +90,14 @@ func pause(ctx context.Context, wait time.Duration) error {
 
 // ensureAll creates what is missing and checks what exists.
 func (b *Broker) ensureAll(ctx context.Context) error {
+	if err := b.checkStreams(ctx, b.createStream); err != nil {
+		return err
+	}
+	return b.ensureBuckets(ctx)
+}
+
+// checkStreams checks the streams. For one that does not exist, absent says what it is, or will be.
+func (b *Broker) checkStreams(ctx context.Context, absent func(context.Context, subjects.Stream) (jetstream.StreamConfig, error)) error {
 	level, err := b.level(ctx)
 	if err != nil {
 		return err
@@ -93,16 +107,13 @@ func (b *Broker) ensureAll(ctx context.Context) error {
 		if level < levelSchedules {
 			want.AllowMsgSchedules = false
 		}
-		config, err := b.ensureStream(ctx, want)
+		config, err := b.look(ctx, want, absent)
 		if err != nil {
 			return err
 		}
 		found[want.Name] = config
 	}
-	if err := checkTogether(found[b.names.LedgerStream()], found[b.names.CommandsStream()]); err != nil {
-		return err
-	}
-	return b.ensureBuckets(ctx)
+	return checkTogether(found[b.names.LedgerStream()], found[b.names.CommandsStream()])
 }
 
 // level asks for the API level of the server that keeps the streams.
@@ -125,17 +136,19 @@ func (b *Broker) level(ctx context.Context) (int, error) {
 	return account.API.Level, nil
 }
 
-func (b *Broker) ensureStream(ctx context.Context, want subjects.Stream) (jetstream.StreamConfig, error) {
+// look checks one stream.
+func (b *Broker) look(
+	ctx context.Context, want subjects.Stream, absent func(context.Context, subjects.Stream) (jetstream.StreamConfig, error),
+) (jetstream.StreamConfig, error) {
 	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	stream, err := b.js.Stream(bounded, want.Name)
+	found, err := b.config(bounded, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = b.createStream(bounded, want)
+		found, err = absent(bounded, want)
 	}
 	if err != nil {
 		return jetstream.StreamConfig{}, fmt.Errorf("stream %s: %w", want.Name, err)
 	}
-	found := stream.CachedInfo().Config
 	remarks, err := checkStream(want, found)
 	if err != nil {
 		return found, err
@@ -146,20 +159,30 @@ func (b *Broker) ensureStream(ctx context.Context, want subjects.Stream) (jetstr
 	return found, nil
 }
 
-func (b *Broker) createStream(ctx context.Context, want subjects.Stream) (jetstream.Stream, error) {
+// config asks for the configuration of a stream.
+func (b *Broker) config(ctx context.Context, name string) (jetstream.StreamConfig, error) {
+	stream, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return jetstream.StreamConfig{}, err
+	}
+	return stream.CachedInfo().Config, nil
+}
+
+func (b *Broker) createStream(ctx context.Context, want subjects.Stream) (jetstream.StreamConfig, error) {
 	stream, err := b.js.CreateStream(ctx, streamConfig(want))
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		// Another bridge was faster, with other settings; it is checked like any stream that exists.
-		return b.js.Stream(ctx, want.Name)
+		return b.config(ctx, want.Name)
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeOverlap {
-		return nil, b.overlap(ctx, want)
+		return jetstream.StreamConfig{}, b.overlap(ctx, want)
 	}
-	if err == nil {
-		b.log.Info("stream created", "stream", want.Name, "subjects", want.Subjects, "replicas", max(want.Replicas, 1))
+	if err != nil {
+		return jetstream.StreamConfig{}, err
 	}
-	return stream, err
+	b.log.Info("stream created", "stream", want.Name, "subjects", want.Subjects, "replicas", max(want.Replicas, 1))
+	return stream.CachedInfo().Config, nil
 }
 
 // tellOnce logs a remark the first time only.

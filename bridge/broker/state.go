@@ -35,6 +35,7 @@ type state struct {
 
 	mu         sync.Mutex
 	up         bool
+	refusal    error         // of the latest attempt to connect, nil while connected
 	changed    chan struct{} // closed at each change
 	complaints map[string]bool
 	waiting    map[*context.CancelCauseFunc]struct{}
@@ -47,11 +48,26 @@ func newState(log *slog.Logger) *state {
 // begun logs that the first connect failed, once.
 func (s *state) begun(conn *nats.Conn) {
 	if !conn.IsConnected() {
-		s.log.Warn("nats cannot be reached; trying on", "error", cause(conn))
+		s.log.Warn("nats cannot be reached; trying on", "error", s.cause(conn))
 	}
 }
 
-func cause(conn *nats.Conn) error {
+// refused is told why an attempt to connect failed.
+func (s *state) refused(_ *nats.Conn, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.up {
+		s.refusal = err
+	}
+}
+
+// cause is why there is no connection: nats.go itself forgets it between two attempts.
+func (s *state) cause(conn *nats.Conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refusal != nil {
+		return s.refusal
+	}
 	if err := conn.LastError(); err != nil {
 		return err
 	}
@@ -85,7 +101,7 @@ func (s *state) change(up bool) bool {
 	if s.up == up {
 		return false
 	}
-	s.up = up
+	s.up, s.refusal = up, nil
 	clear(s.complaints)
 	close(s.changed)
 	s.changed = make(chan struct{})

@@ -178,3 +178,36 @@ func TestJetStreamDomain(t *testing.T) {
 	c.JetStreamDomain = "hub"
 	ready(t, open(t, c))
 }
+
+func TestInspectMakesNothingAndFindsWhatReadyWould(t *testing.T) {
+	s := natstest.Start(t)
+	js := s.JetStream(t)
+	b := open(t, external(s.URL))
+	missing, err := b.Inspect(patient(t))
+	if err != nil || len(missing) != 7 {
+		t.Errorf("on an empty server: %q, %v", missing, err)
+	}
+	if account, err := js.AccountInfo(patient(t)); err != nil || account.Streams != 0 {
+		t.Errorf("there are streams now: %+v, %v", account, err)
+	}
+	ready(t, b)
+	if err := js.DeleteStream(patient(t), "KV_CX_CONTACTS"); err != nil {
+		t.Fatal(err)
+	}
+	if missing, err = b.Inspect(patient(t)); err != nil || len(missing) != 1 || missing[0] != "KV_CX_CONTACTS" {
+		t.Errorf("without one bucket: %q, %v", missing, err)
+	}
+	commands, err := js.Stream(patient(t), "CX_COMMANDS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := commands.CachedInfo().Config
+	config.MaxAge = 400 * time.Hour
+	if _, err := js.UpdateStream(patient(t), config); err != nil {
+		t.Fatal(err)
+	}
+	var broken *broker.SettingError
+	if _, err := b.Inspect(patient(t)); !errors.As(err, &broken) || broken.Setting != "max_age" {
+		t.Errorf("with commands that outlive the ledger: %v", err)
+	}
+}
