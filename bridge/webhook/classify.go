@@ -67,11 +67,12 @@ func (r *Receiver) echoOf(e *event) string {
 	if r.echo == nil || !e.isMessage() {
 		return ""
 	}
+	name, content := e.name, e.content // not e itself, which would then be on the heap
 	id, ok := r.echo.EchoOf(e.conversationID, e.messageID, e.messageType, func() string {
-		if e.name != subjects.EventMessageCreated || e.content == "" {
+		if name != subjects.EventMessageCreated || content == "" {
 			return ""
 		}
-		return r.fingerprint(e.content)
+		return r.fingerprint(content)
 	})
 	if !ok {
 		return ""

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -63,7 +62,7 @@ func (b *bus) PublishMsg(ctx context.Context, msg *nats.Msg, _ ...jetstream.Publ
 	again := b.ids[id]
 	if !again {
 		b.ids[id] = true
-		b.stored = append(b.stored, &nats.Msg{Subject: msg.Subject, Header: maps.Clone(msg.Header), Data: bytes.Clone(msg.Data)})
+		b.stored = append(b.stored, clone(msg))
 	}
 	if b.lose != nil {
 		if err := b.lose(msg); err != nil {
@@ -71,6 +70,11 @@ func (b *bus) PublishMsg(ctx context.Context, msg *nats.Msg, _ ...jetstream.Publ
 		}
 	}
 	return &jetstream.PubAck{Stream: "CX_EVENTS", Sequence: uint64(len(b.stored)), Duplicate: again}, nil
+}
+
+// clone copies a message, as the receiver uses its memory again.
+func clone(msg *nats.Msg) *nats.Msg {
+	return &nats.Msg{Subject: msg.Subject, Header: nats.Header(http.Header(msg.Header).Clone()), Data: bytes.Clone(msg.Data)}
 }
 
 func (b *bus) set(fail func(*nats.Msg) error) {
@@ -106,7 +110,7 @@ func (s *memorySpool) Put(_ context.Context, msg *nats.Msg) error {
 	if len(s.messages) >= s.most {
 		return spool.ErrFull
 	}
-	s.messages = append(s.messages, msg)
+	s.messages = append(s.messages, clone(msg))
 	select {
 	case s.added <- struct{}{}:
 	default:

@@ -110,7 +110,7 @@ func FuzzWebhookBody(f *testing.F) {
 			return
 		}
 		agree(t, &e, body)
-		msg := h.message(&e, body, testTime, nil)
+		msg := &h.message(&e, body, testTime, nil).msg
 		for name, values := range msg.Header {
 			if len(values) != 1 || !printable(values[0]) || len(values[0]) > 4*maxHeaderValue || values[0] == "" {
 				t.Errorf("header %s is %q", name, values)

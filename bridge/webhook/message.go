@@ -16,69 +16,85 @@ const eventType = "com.sangoma.cx."
 // maxHeaderValue is the length in bytes at which a header's value that comes from a body is cut.
 const maxHeaderValue = 512
 
-// headers builds the headers of a message. All values share one array.
-type headers struct {
-	set    nats.Header
+// letter is a message that is being written. All values of its headers share one array. It is used for one message after the other, as making
+// the map of its headers is most of the work.
+type letter struct {
+	msg    nats.Msg
 	values []string
 }
 
-func newHeaders() *headers {
-	const most = 24
-	return &headers{set: make(nats.Header, most), values: make([]string, 0, most)}
+// letter returns one without headers.
+func (r *Receiver) letter(subject string, body []byte) *letter {
+	l, ok := r.letters.Get().(*letter)
+	if !ok {
+		const most = 24
+		l = &letter{values: make([]string, 0, most)}
+		l.msg.Header = make(nats.Header, most)
+	}
+	l.msg.Subject, l.msg.Data = subject, body
+	return l
+}
+
+// reuse takes back a letter of which nobody holds anything.
+func (r *Receiver) reuse(l *letter) {
+	clear(l.msg.Header)
+	clear(l.values)
+	l.msg, l.values = nats.Msg{Header: l.msg.Header}, l.values[:0]
+	r.letters.Put(l)
 }
 
 // add sets a header unless the value is empty.
-func (h *headers) add(name, value string) {
+func (l *letter) add(name, value string) {
 	if value == "" {
 		return
 	}
-	n := len(h.values)
-	h.values = append(h.values, value)
-	h.set[name] = h.values[n : n+1 : n+1]
+	n := len(l.values)
+	l.values = append(l.values, value)
+	l.msg.Header[name] = l.values[n : n+1 : n+1]
 }
 
 // foreign sets a header to a value that others chose.
-func (h *headers) foreign(name, value string) { h.add(name, encode(value)) }
+func (l *letter) foreign(name, value string) { l.add(name, encode(value)) }
 
 // message returns the message for an event: the body unchanged, and everything that is known of it as headers.
-func (r *Receiver) message(e *event, body []byte, now time.Time, in http.Header) *nats.Msg {
+func (r *Receiver) message(e *event, body []byte, now time.Time, in http.Header) *letter {
 	id := r.eventID(e, body)
-	h := newHeaders()
-	h.add(subjects.HeaderMsgID, id)
-	h.add(subjects.HeaderCESpecVersion, subjects.CESpecVersion)
-	h.add(subjects.HeaderCEID, id)
-	h.add(subjects.HeaderCESource, r.source)
+	l := r.letter(r.subject(e), body)
+	l.add(subjects.HeaderMsgID, id)
+	l.add(subjects.HeaderCESpecVersion, subjects.CESpecVersion)
+	l.add(subjects.HeaderCEID, id)
+	l.add(subjects.HeaderCESource, r.source)
 	name := encode(e.name)
-	h.add(subjects.HeaderCEType, eventType+name)
+	l.add(subjects.HeaderCEType, eventType+name)
 	received := subjects.Time{Time: now}.String()
-	h.add(subjects.HeaderCETime, received)
+	l.add(subjects.HeaderCETime, received)
 	if e.conversationID != "" {
-		h.foreign(subjects.HeaderCESubject, "conversation/"+e.conversationID)
+		l.foreign(subjects.HeaderCESubject, "conversation/"+e.conversationID)
 	}
-	h.add(subjects.HeaderContentType, subjects.ContentTypeJSON)
-	h.add(subjects.HeaderEvent, name)
-	h.add(subjects.HeaderTenant, r.tenant)
-	h.add(subjects.HeaderReceivedAt, received)
-	h.foreign(subjects.HeaderConversationID, e.conversationID)
-	h.foreign(subjects.HeaderInboxID, e.inboxID)
-	r.messageHeaders(h, e, now)
-	trace(h, in)
-	return &nats.Msg{Subject: r.subject(e), Header: h.set, Data: body}
+	l.add(subjects.HeaderContentType, subjects.ContentTypeJSON)
+	l.add(subjects.HeaderEvent, name)
+	l.add(subjects.HeaderTenant, r.tenant)
+	l.add(subjects.HeaderReceivedAt, received)
+	l.foreign(subjects.HeaderConversationID, e.conversationID)
+	l.foreign(subjects.HeaderInboxID, e.inboxID)
+	r.messageHeaders(l, e, now)
+	trace(l, in)
+	return l
 }
 
-func (r *Receiver) messageHeaders(h *headers, e *event, now time.Time) {
+func (r *Receiver) messageHeaders(l *letter, e *event, now time.Time) {
 	if !e.isMessage() {
 		return
 	}
-	h.foreign(subjects.HeaderMessageID, e.messageID)
-	h.foreign(subjects.HeaderMessageType, e.messageType)
-	h.add(subjects.HeaderPrivate, e.private)
+	l.foreign(subjects.HeaderMessageID, e.messageID)
+	l.foreign(subjects.HeaderMessageType, e.messageType)
+	l.add(subjects.HeaderPrivate, e.private)
 	echo := r.echoOf(e)
-	h.foreign(subjects.HeaderEchoOf, echo)
+	l.foreign(subjects.HeaderEchoOf, echo)
 	by := origin(e, echo != "")
-	h.add(subjects.HeaderOrigin, string(by))
+	l.add(subjects.HeaderOrigin, string(by))
 	if r.loops.observe(e, by, now) {
-		h.add(subjects.HeaderLoop, "true")
+		l.add(subjects.HeaderLoop, "true")
 		r.metrics.loops.Inc()
 	}
 }
@@ -94,29 +110,29 @@ func (r *Receiver) subject(e *event) string {
 }
 
 // deadLetter returns the message in which a malformed body is kept.
-func (r *Receiver) deadLetter(body []byte, why error, now time.Time, in http.Header) *nats.Msg {
-	h := newHeaders()
-	h.add(subjects.HeaderMsgID, "dead-"+subjects.EventID(r.tenant, "malformed", bodyHash(body)))
-	h.foreign(subjects.HeaderContentType, in.Get("Content-Type"))
-	h.add(subjects.HeaderTenant, r.tenant)
-	h.add(subjects.HeaderReason, string(subjects.ReasonMalformed))
-	h.add(subjects.HeaderDetail, why.Error())
+func (r *Receiver) deadLetter(body []byte, why error, now time.Time, in http.Header) *letter {
+	l := r.letter(r.names.DeadWebhook(), body)
+	l.add(subjects.HeaderMsgID, "dead-"+subjects.EventID(r.tenant, "malformed", bodyHash(body)))
+	l.foreign(subjects.HeaderContentType, in.Get("Content-Type"))
+	l.add(subjects.HeaderTenant, r.tenant)
+	l.add(subjects.HeaderReason, string(subjects.ReasonMalformed))
+	l.add(subjects.HeaderDetail, why.Error())
 	at := subjects.Time{Time: now}.String()
-	h.add(subjects.HeaderReceivedAt, at)
-	h.add(subjects.HeaderFailedAt, at)
-	trace(h, in)
-	return &nats.Msg{Subject: r.names.DeadWebhook(), Header: h.set, Data: body}
+	l.add(subjects.HeaderReceivedAt, at)
+	l.add(subjects.HeaderFailedAt, at)
+	trace(l, in)
+	return l
 }
 
 // trace passes the W3C trace context of the request on.
-func trace(h *headers, in http.Header) {
+func trace(l *letter, in http.Header) {
 	parent := first(in["Traceparent"])
 	if len(parent) < 55 || len(parent) > 128 || !printable(parent) {
 		return
 	}
-	h.add(subjects.HeaderTraceparent, parent)
+	l.add(subjects.HeaderTraceparent, parent)
 	if state := strings.Join(in["Tracestate"], ","); len(state) <= maxHeaderValue && printable(state) {
-		h.add(subjects.HeaderTracestate, state)
+		l.add(subjects.HeaderTracestate, state)
 	}
 }
 

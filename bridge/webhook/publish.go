@@ -14,13 +14,13 @@ import (
 	"github.com/cxbridge/cxbridge/bridge/spool"
 )
 
-// Publisher is the part of [jetstream.Publisher] that stores a message on the bus.
+// Publisher is the part of [jetstream.Publisher] that stores a message on the bus. It holds nothing of the message after it returned.
 type Publisher interface {
 	PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
 
 // Spool keeps messages on the local disk while the bus is away; see [spool.Spool]. Its Stats must count a message from before Put returns
-// until after the acknowledgement of Next returned.
+// until after the acknowledgement of Next returned. Put holds nothing of the message after it returned.
 type Spool interface {
 	Put(ctx context.Context, msg *nats.Msg) error
 	Next(ctx context.Context) (msg *nats.Msg, ack func() error, err error)
@@ -38,6 +38,9 @@ var (
 // unknownMaxPayload is assumed to be the largest payload of a bus that was never reached: the default of nats-server.
 const unknownMaxPayload = 1 << 20
 
+// mostHeaders is more than all headers of a message take, in bytes: each has a limit of its own.
+const mostHeaders = 64 << 10
+
 // headerExpectedStream makes the bus refuse a message that would end up in another stream.
 const headerExpectedStream = "Nats-Expected-Stream"
 
@@ -46,7 +49,7 @@ type store struct {
 	publisher  Publisher
 	spool      Spool // nil: there is none
 	maxPayload func() int64
-	stream     func(subject string) string
+	stream     func(subject string) []string // the value of headerExpectedStream
 	attempt    time.Duration
 	total      time.Duration
 	log        *slog.Logger
@@ -63,7 +66,7 @@ func (s *store) put(msg *nats.Msg) error {
 	if limit <= 0 {
 		limit = unknownMaxPayload
 	}
-	if size(msg) > limit {
+	if int64(len(msg.Data)) > limit-mostHeaders && size(msg) > limit {
 		return errTooLarge
 	}
 	// The sender going away must not interrupt what was begun.
@@ -102,7 +105,7 @@ func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) error {
 func (s *store) publish(ctx context.Context, msg *nats.Msg, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(s.attempt), deadline))
 	defer cancel()
-	msg.Header.Set(headerExpectedStream, s.stream(msg.Subject))
+	msg.Header[headerExpectedStream] = s.stream(msg.Subject)
 	ack, err := s.publisher.PublishMsg(ctx, msg)
 	// The spool's own stream has another name.
 	delete(msg.Header, headerExpectedStream)
@@ -167,8 +170,8 @@ func newStore(cfg Config, deps Deps, m *metrics) *store {
 		publisher: deps.Publisher, spool: deps.Spool, maxPayload: deps.MaxPayload, attempt: cfg.AttemptTimeout, total: cfg.StoreTimeout,
 		log: deps.Log, metrics: m,
 	}
-	events, letters := deps.Names.EventsStream(), deps.Names.DeadStream()
-	s.stream = func(subject string) string {
+	events, letters := []string{deps.Names.EventsStream()}, []string{deps.Names.DeadStream()}
+	s.stream = func(subject string) []string {
 		if subject == dead {
 			return letters
 		}

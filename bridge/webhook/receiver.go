@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,7 @@ type Receiver struct {
 	store   *store
 	metrics *metrics
 	conns   *connections
+	letters sync.Pool // of *letter
 
 	requests         atomic.Int64 // in flight
 	bytes            atomic.Int64 // of their bodies
@@ -166,12 +168,13 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 	if err != nil {
 		return r.malformed(req.Header, body, err, now)
 	}
-	msg := r.message(&e, body, now, req.Header)
-	if p := r.failed(msg, r.store.put(msg)); p != nil {
+	l := r.message(&e, body, now, req.Header)
+	if p := r.failed(&l.msg, r.store.put(&l.msg)); p != nil {
 		return p
 	}
 	r.metrics.taken(e.name, start)
-	r.tell(msg, start)
+	r.tell(&l.msg, start)
+	r.reuse(l)
 	w.Header()["Content-Type"] = jsonContent
 	_, _ = w.Write(emptyObject) // The event is stored; that the sender is told so cannot be made certain anyway.
 	return nil
@@ -272,10 +275,11 @@ func (r *Receiver) checkSignature(pass *gates, in http.Header, body []byte, now 
 // malformed keeps a body that is not understood as a dead letter.
 func (r *Receiver) malformed(in http.Header, body []byte, why error, now time.Time) *problem {
 	r.metrics.malformed.Inc()
-	letter := r.deadLetter(body, why, now, in)
-	if p := r.failed(letter, r.store.put(letter)); p != nil {
+	l := r.deadLetter(body, why, now, in)
+	if p := r.failed(&l.msg, r.store.put(&l.msg)); p != nil {
 		return p
 	}
+	r.reuse(l)
 	return problemMalformed
 }
 
