@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -63,39 +62,89 @@ func kindList() string {
 	return strings.Join(names, ", ")
 }
 
-// readObject reads a JSON object into its members, and refuses what encoding/json would let pass: invalid UTF-8, a member that occurs
-// twice, and anything after the object.
+// readObject reads a JSON object into its members, which are parts of the body, and refuses what encoding/json would let pass: invalid
+// UTF-8, and a member that occurs twice.
 func readObject(body []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("the body must be UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+	rest := bytes.TrimSpace(body)
+	if len(rest) == 0 || rest[0] != '{' {
 		return nil, errors.New("the body must be a JSON object")
 	}
+	if !json.Valid(body) {
+		return nil, invalid(body)
+	}
 	members := make(map[string]json.RawMessage)
-	for dec.More() {
-		t, err := dec.Token()
+	for rest = bytes.TrimSpace(rest[1:]); rest[0] != '}'; {
+		end := extent(rest)
+		name, err := unquote(rest[:end])
 		if err != nil {
 			return nil, fmt.Errorf("the body must be a JSON object: %w", err)
 		}
-		name, _ := t.(string)
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, fmt.Errorf("the body must be a JSON object: %w", err)
-		}
+		rest = bytes.TrimSpace(rest[end:])
+		rest = bytes.TrimSpace(rest[1:]) // behind the colon
+		end = extent(rest)
 		if _, twice := members[name]; twice {
 			return nil, fmt.Errorf("the member %q occurs twice", name)
 		}
-		members[name] = value
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, fmt.Errorf("the body must be a JSON object: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("nothing may follow the JSON object")
+		members[name] = json.RawMessage(rest[:end:end])
+		rest = bytes.TrimSpace(rest[end:])
+		if rest[0] == ',' {
+			rest = bytes.TrimSpace(rest[1:])
+		}
 	}
 	return members, nil
+}
+
+// invalid tells what is wrong with a body that begins like an object and is not valid.
+func invalid(body []byte) error {
+	var first json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&first); err != nil {
+		return fmt.Errorf("the body must be a JSON object: %w", err)
+	}
+	return errors.New("nothing may follow the JSON object")
+}
+
+// extent returns the length of the value that valid JSON begins with.
+func extent(valid []byte) int {
+	depth := 0
+	for i := 0; i < len(valid); i++ {
+		switch valid[i] {
+		case '"':
+			for i++; valid[i] != '"'; i++ {
+				if valid[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 { // behind a number or a word
+				return i
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(valid)
+}
+
+// unquote returns the text of a JSON string, or the error of something else. Most have nothing to decode.
+func unquote(valid []byte) (text string, err error) {
+	if valid[0] == '"' && bytes.IndexByte(valid, '\\') < 0 {
+		return string(valid[1 : len(valid)-1]), nil
+	}
+	err = json.Unmarshal(valid, &text)
+	return text, err
 }
 
 const (
@@ -134,8 +183,8 @@ func (d *decoder) text(member string, need bool) string {
 	if !ok {
 		return ""
 	}
-	var s string
-	if err := json.Unmarshal(value, &s); err != nil {
+	s, err := unquote(value)
+	if err != nil {
 		d.fail(member, "must be a string, not %s", describe(value))
 		return ""
 	}
