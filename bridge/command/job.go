@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	busPatience       = 10 * time.Second       // for what one state asks of the bus
+	busPatience       = 10 * time.Second       // for what one state asks of the bus, and those shortly before it
 	rivalWait         = time.Minute            // for another copy of the command, whose end wakes this one
 	invalidTermWait   = 200 * time.Millisecond // until the lease is renewed, or known to be lost
 	conversationPause = 10 * time.Second       // when a conversation has its 200 messages of the minute
@@ -98,8 +98,10 @@ func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect boo
 // step runs states until one has to wait. When the bridge is stopping the lanes drop who waits, so a job that holds something the ledger has
 // yet to learn waits here.
 func (j *job) step(ctx context.Context) (time.Duration, bool) {
+	p := patience{whole: ctx}
+	defer p.end()
 	for {
-		wait, next := j.advance(ctx)
+		wait, next := j.state(p.begin())
 		switch {
 		case next == nil && wait <= 0:
 			return 0, true
@@ -118,11 +120,28 @@ func (j *job) step(ctx context.Context) (time.Duration, bool) {
 	}
 }
 
-// advance runs one state. What it asks of the bus must not take for ever: a request that was lost in a restart of the server is never answered.
-func (j *job) advance(ctx context.Context) (time.Duration, state) {
-	ctx, cancel := context.WithTimeout(ctx, busPatience)
-	defer cancel()
-	return j.state(ctx)
+// patience bounds what states ask of the bus, which must not take for ever: a request that was lost in a restart of the server is never
+// answered. States that follow one another within a second share one bound, as most take less than making one.
+type patience struct {
+	whole  context.Context
+	begun  time.Time
+	bound  context.Context
+	cancel context.CancelFunc
+}
+
+func (p *patience) begin() context.Context {
+	if now := time.Now(); p.bound == nil || now.Sub(p.begun) > busPatience/10 {
+		p.end()
+		p.begun = now
+		p.bound, p.cancel = context.WithTimeout(p.whole, busPatience)
+	}
+	return p.bound
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
 }
 
 // fault is how a state ends that the bus has let down: the same again after a pause, for ever, as nothing may be left out. Only the end of
