@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,20 +48,16 @@ func Put(ctx context.Context, js jetstream.Publisher, names subjects.Names, lett
 		letter.History = nil
 		err = put(ctx, js, names, letter)
 	}
+	whole, detail := letter.Original.Header, letter.Detail
 	for _, shorten := range []func(nats.Header) nats.Header{cutValues, onlyOwn, onlyConditions} {
 		if !hasCode(err, codeHeadersTooLarge) {
 			break
 		}
-		cut := letter
-		cut.Original.Header = shorten(letter.Original.Header)
-		cut.Detail = letter.Detail + " (the headers are cut)"
-		err = put(ctx, js, names, cut)
-	}
-	whole, detail := letter.Original.Data, letter.Detail
-	for size := len(whole) / 2; tooLarge(err) && size > 0; size /= 2 {
-		letter.Original.Data = whole[:size]
-		letter.Detail = fmt.Sprintf("%s (the body is cut: %d of %d bytes)", detail, size, len(whole))
+		letter.Original.Header, letter.Detail = shorten(whole), detail+" (the headers are cut)"
 		err = put(ctx, js, names, letter)
+	}
+	if tooLarge(err) {
+		err = putCut(ctx, js, names, letter, err)
 	}
 	if err != nil {
 		return fmt.Errorf("dead letter of %s: %w", letter.name(), err)
@@ -148,13 +143,4 @@ func keep(header nats.Header) nats.Header {
 		}
 	}
 	return kept
-}
-
-// line makes one line of a text, of a length that fits into a header.
-func line(text string) string {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
-	if len(text) > maxDetail {
-		text = strings.ToValidUTF8(text[:maxDetail], "") + "…"
-	}
-	return text
 }

@@ -33,9 +33,10 @@ func (l Letter) history() (string, error) {
 		latest = []subjects.Attempt{}
 	}
 	for {
-		text, err := json.Marshal(latest)
+		encoded, err := json.Marshal(latest)
+		text := ascii(string(encoded))
 		if err != nil || len(text) <= maxHistory {
-			return string(text), err
+			return text, err
 		}
 		latest = latest[(len(latest)+1)/2:]
 	}
