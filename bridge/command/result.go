@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -55,11 +54,12 @@ func (j *job) note(status int, reason subjects.Reason, detail string) {
 func resultID(commandID string) string { return "result-" + subjects.Token(commandID) }
 
 // resultMessage makes the message for a subject; the trace of the command goes on in it.
-func resultMessage(subject string, r subjects.Result, original header) (*nats.Msg, error) {
-	body, err := json.Marshal(r)
+func resultMessage(subject string, o *ledger.Outcome, original header) (*nats.Msg, error) {
+	body, err := o.ResultJSON()
 	if err != nil {
-		return nil, fmt.Errorf("result of command %s: %w", r.CommandID, err)
+		return nil, err
 	}
+	r := o.Result
 	const most = 16
 	h, values := make(nats.Header, most), make([]string, 0, most) // all values share one array
 	for _, each := range [...]struct{ name, value string }{

@@ -66,12 +66,12 @@ func (j *job) original() bool {
 // announced publishes the result. The stream takes one message on the subject, so that there is one result.
 func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
-	m, err := resultMessage(subject, j.stands.Result, j.header)
+	m, err := resultMessage(subject, j.stands, j.header)
 	if err == nil {
 		err = j.shift.publishOnce(ctx, m)
 	}
 	if (errors.Is(err, nats.ErrMaxPayload) || hasCode(err, codeTooLarge)) && j.stands.Result.Response != nil {
-		j.stands.Result.Response = nil
+		j.stands.DropResponse()
 		return 0, j.announced
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (j *job) replied(context.Context) (time.Duration, state) {
 	if j.replyTo == "" {
 		return 0, j.acknowledged
 	}
-	m, err := resultMessage(j.replyTo, j.stands.Result, j.header)
+	m, err := resultMessage(j.replyTo, j.stands, j.header)
 	if err == nil {
 		err = j.shift.conn.PublishMsg(m)
 	}

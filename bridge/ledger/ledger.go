@@ -6,6 +6,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,7 +64,25 @@ type Outcome struct {
 
 	Seq uint64    // sequence in the ledger stream, set by the ledger
 	At  time.Time // when the server stored it; zero right after it was settled
+
+	encoded json.RawMessage // Result, since it was first asked for
 }
+
+// ResultJSON returns the result as JSON. It is encoded at the first call, or when the outcome is settled; of what is changed in it
+// afterwards only [Outcome.DropResponse] is seen.
+func (o *Outcome) ResultJSON() ([]byte, error) {
+	if o.encoded == nil {
+		body, err := json.Marshal(o.Result)
+		if err != nil {
+			return nil, fmt.Errorf("encode result of command %s: %w", o.Result.CommandID, err)
+		}
+		o.encoded = body
+	}
+	return o.encoded, nil
+}
+
+// DropResponse leaves the response of the API out of the result.
+func (o *Outcome) DropResponse() { o.Result.Response, o.encoded = nil, nil }
 
 // Record is all that the ledger knows of a command.
 type Record struct {

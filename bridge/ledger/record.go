@@ -31,13 +31,26 @@ type claimRecord struct {
 type outcomeRecord struct {
 	Version     int                `json:"v"`
 	Epoch       uint64             `json:"epoch"`
-	Result      subjects.Result    `json:"result"`
+	Result      resultRecord       `json:"result"`
 	Key         string             `json:"key,omitempty"`
 	ReplyTo     string             `json:"reply_to,omitempty"`
 	DeadLetter  bool               `json:"dead_letter,omitempty"`
 	History     []subjects.Attempt `json:"history,omitempty"`
 	MessageID   string             `json:"message_id,omitempty"`
 	Fingerprint string             `json:"fingerprint,omitempty"`
+}
+
+// resultRecord is a result that may have been encoded already, as it is published, too.
+type resultRecord struct {
+	subjects.Result
+	encoded json.RawMessage
+}
+
+func (r resultRecord) MarshalJSON() ([]byte, error) {
+	if r.encoded != nil {
+		return r.encoded, nil
+	}
+	return json.Marshal(r.Result)
 }
 
 // epochRecord is the body of epoch.<part>.
@@ -62,14 +75,14 @@ func (r claimRecord) claim(seq uint64, at time.Time) Claim {
 
 func (o Outcome) record(epoch uint64) *outcomeRecord {
 	return &outcomeRecord{
-		Version: recordVersion, Epoch: epoch, Result: o.Result, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
+		Version: recordVersion, Epoch: epoch, Result: resultRecord{o.Result, o.encoded}, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
 		MessageID: o.MessageID, Fingerprint: o.Fingerprint,
 	}
 }
 
 func (r *outcomeRecord) outcome(seq uint64, at time.Time) *Outcome {
 	return &Outcome{
-		Result: r.Result, Key: r.Key, ReplyTo: r.ReplyTo, DeadLetter: r.DeadLetter, History: r.History, MessageID: r.MessageID,
+		Result: r.Result.Result, Key: r.Key, ReplyTo: r.ReplyTo, DeadLetter: r.DeadLetter, History: r.History, MessageID: r.MessageID,
 		Fingerprint: r.Fingerprint, Seq: seq, At: at,
 	}
 }

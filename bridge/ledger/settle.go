@@ -17,7 +17,7 @@ import (
 func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
 	stands, err := e.settle(ctx, o)
 	if errors.Is(err, nats.ErrMaxPayload) && o.Result.Response != nil {
-		o.Result.Response = nil
+		o.DropResponse()
 		stands, err = e.settle(ctx, o)
 	}
 	if err != nil {
@@ -35,6 +35,9 @@ func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
 func (e *Epoch) settle(ctx context.Context, o Outcome) (Outcome, error) {
 	if o.Result.CommandID == "" {
 		return o, errors.New("a command id is needed")
+	}
+	if _, err := o.ResultJSON(); err != nil {
+		return o, err
 	}
 	if !e.holds(o.Result.CommandID) {
 		stands, done, err := e.settleUnclaimed(ctx, o)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cxbridge/cxbridge/subjects"
 )
@@ -24,7 +25,7 @@ func TestTheFirstOutcomeStands(t *testing.T) {
 	found := mustFind(t, l, "a")
 	want := outcomeOf("a", "100")
 	want.Seq, want.At = found.Outcome.Seq, found.Outcome.At
-	if diff := cmp.Diff(want, *found.Outcome, cmp.Comparer(func(a, b subjects.ID) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, *found.Outcome, cmp.Comparer(func(a, b subjects.ID) bool { return a == b }), cmpopts.IgnoreUnexported(Outcome{})); diff != "" {
 		t.Errorf("outcome (-want +got)\n%s", diff)
 	}
 	if found.Claim == nil || found.Claim.Nonce != "one" || found.Outcome.At.IsZero() {
@@ -104,5 +105,28 @@ func TestAnOutcomeThatIsTooLargeLosesItsResponse(t *testing.T) {
 	mustClaim(t, e, claimOf("a", "one"))
 	if stands := mustSettle(t, e, o); stands.Result.Response != nil || stands.MessageID != "100" {
 		t.Errorf("stands without response? %v", stands.Result.Response == nil)
+	}
+}
+
+func TestAResultIsThePublishedOneWhoeverAsksForIt(t *testing.T) {
+	l, _ := testLedger(t)
+	e := begin(t, l, 3)
+	text := func(o Outcome) string {
+		body, err := o.ResultJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	o := outcomeOf("a", "100")
+	o.Result.Detail, o.Result.Response = "a < b", json.RawMessage(`{ "text": "a < b" }`)
+	mustClaim(t, e, claimOf("a", "one"))
+	stands := mustSettle(t, e, o)
+	if found := mustFind(t, l, "a"); text(stands) != text(o) || text(*found.Outcome) != text(o) {
+		t.Errorf("%s\n%s\n%s", text(o), text(stands), text(*found.Outcome))
+	}
+	stands.DropResponse()
+	if o.Result.Response = nil; text(stands) != text(o) {
+		t.Errorf("without response: %s", text(stands))
 	}
 }
