@@ -123,6 +123,9 @@ func (c Config) check(report reporter) {
 	c.Commands.Check(section("commands", report))
 	c.RPC.Check(section("rpc", report))
 	c.Admin.check(section("admin", report))
+	if sameAddress(c.Admin.Listen, c.Webhook.Listen) {
+		report("admin.listen", "must be another address than webhook.listen", c.Admin.Listen)
+	}
 	c.Log.Check(section("log", report))
 }
 
@@ -247,6 +250,17 @@ func checkAddress(key, address string, report reporter) bool {
 		report(key, `must be host:port, such as "127.0.0.1:8081"`, address)
 	}
 	return err == nil
+}
+
+// sameAddress reports whether two listeners cannot both be there. Port 0 is any port that is free.
+func sameAddress(one, other string) bool {
+	host, port, err := net.SplitHostPort(one)
+	otherHost, otherPort, otherErr := net.SplitHostPort(other)
+	if err != nil || otherErr != nil || port != otherPort || port == "0" {
+		return false
+	}
+	everywhere := func(host string) bool { ip := net.ParseIP(host); return host == "" || ip != nil && ip.IsUnspecified() }
+	return host == otherHost || everywhere(host) || everywhere(otherHost) || onLoopback(one) && onLoopback(other) && (host == "localhost" || otherHost == "localhost")
 }
 
 // onLoopback reports whether an address can only be reached from this machine.

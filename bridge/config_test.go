@@ -114,6 +114,7 @@ func TestConfigNamesEachMistake(t *testing.T) {
 		{name: "password in a URL", environ: []string{"CXBRIDGE_NATS__MODE=external", "CXBRIDGE_NATS__URL=http://u:s3cret@host"}, key: "nats.url", want: []string{"scheme"}},
 		{name: "empty secret in a variable", environ: []string{"CXBRIDGE_NATS__TOKEN="}, key: "nats.token", want: []string{"is a secret and must not be empty", "CXBRIDGE_NATS__TOKEN"}},
 		{name: "blank secret", file: "[nats]\ntoken = \" \"", key: "nats.token", want: []string{"is a secret and must not be empty"}},
+		{name: "one address for both listeners", environ: []string{"CXBRIDGE_WEBHOOK__LISTEN=:9000", "CXBRIDGE_ADMIN__LISTEN=127.0.0.1:9000"}, key: "admin.listen", want: []string{"webhook.listen", "127.0.0.1:9000"}},
 		{name: "both twins", file: "[admin]\ntoken = \"s3cret\"\ntoken_file = \"/dev/null\"", key: "admin.token_file", want: []string{"together with admin.token"}},
 		{name: "secret file away", file: "[admin]\ntoken_file = \"no-such-file\"", key: "admin.token_file", want: []string{"cannot be read", "no-such-file"}},
 		{name: "secret file empty", file: "[admin]\ntoken_file = \"/dev/null\"", key: "admin.token_file", want: []string{"empty file"}},
@@ -211,4 +212,23 @@ func FuzzConfig(f *testing.F) {
 			t.Fatalf("error = %v; want a ConfigError with problems", err)
 		}
 	})
+}
+
+func TestConfigListenersMayShareAHostOrAPort(t *testing.T) {
+	for _, test := range []struct {
+		webhook, admin string
+		fine           bool
+	}{
+		{"127.0.0.1:0", "127.0.0.1:0", true},
+		{"127.0.0.1:9000", "127.0.0.1:9001", true},
+		{"192.0.2.1:9000", "127.0.0.1:9000", true},
+		{"127.0.0.1:9000", "127.0.0.1:9000", false},
+		{"localhost:9000", "127.0.0.1:9000", false},
+		{"0.0.0.0:9000", "localhost:9000", false},
+	} {
+		_, err := load(t, enough, "CXBRIDGE_WEBHOOK__LISTEN="+test.webhook, "CXBRIDGE_ADMIN__LISTEN="+test.admin)
+		if (err == nil) != test.fine {
+			t.Errorf("%s and %s: %v", test.webhook, test.admin, err)
+		}
+	}
 }

@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 )
 
-// TestMain lets scripts run the program of this test binary as "cxbridge".
+// TestMain lets scripts run the program of this test binary as "cxbridge", and fails when a goroutine is left.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cxbridge": main})
+	testscript.Main(natstest.Leakproof{Tests: m}, map[string]func(){"cxbridge": main})
 }
 
 // TestCommandLine runs each script of testdata: what is typed, the exit status, and what is printed.
