@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -162,10 +163,11 @@ func TestClusterGetsReplicatedStreams(t *testing.T) {
 	cluster.StreamLeader(t, "CX_EVENTS").Stop()
 	natstest.Eventually(t, "health with two of three servers", func() bool { return b.Healthy(patient(t)) == nil })
 	for _, name := range []string{"CX_EVENTS", "CX_LEDGER", "KV_CX_BRIDGE", "KV_CX_CONTACTS"} {
-		stream, err := b.JetStream().Stream(patient(t), name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var stream jetstream.Stream
+		natstest.Repeat(t, "look at stream "+name, func(ctx context.Context) (err error) {
+			stream, err = b.JetStream().Stream(ctx, name)
+			return err
+		})
 		if n := stream.CachedInfo().Config.Replicas; n != 3 {
 			t.Errorf("%s has %d replicas", name, n)
 		}

@@ -47,10 +47,11 @@ func within(t *testing.T) context.Context {
 
 func newBus(t *testing.T, js jetstream.JetStream, replicas int) *bus {
 	t.Helper()
-	kv, err := js.CreateOrUpdateKeyValue(within(t), bucketConfig(replicas))
-	if err != nil {
-		t.Fatalf("bucket: %v", err)
-	}
+	var kv jetstream.KeyValue
+	natstest.Repeat(t, "make the bucket", func(ctx context.Context) (err error) {
+		kv, err = js.CreateOrUpdateKeyValue(ctx, bucketConfig(replicas))
+		return err
+	})
 	return &bus{js: js, kv: kv}
 }
 

@@ -249,7 +249,7 @@ func TestATermSurvivesAChangeOfTheLeader(t *testing.T) {
 	book := &logBook{}
 	b := newBus(t, c.JetStream(t), 3)
 	l := b.lease("first", long, book.logger())
-	l.every, l.pause, l.attempt = 10*time.Millisecond, 50*time.Millisecond, 3*time.Second
+	l.every, l.pause, l.attempt, l.poll, l.opening = 10*time.Millisecond, 50*time.Millisecond, 3*time.Second, 5*time.Second, 5*time.Second
 	term := acquire(t, l)
 	for range 2 {
 		leader := c.StreamLeader(t, "KV_"+bucketName)

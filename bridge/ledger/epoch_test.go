@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -157,7 +159,9 @@ func TestReplicated(t *testing.T) {
 	made := func(id string) bool {
 		var found bool
 		eventually(t, func() error {
-			byAnother, err := l.MadeByAnother(testContext(t), longAgo(), "x")
+			attempt, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			byAnother, err := l.MadeByAnother(attempt, longAgo(), "x")
 			found = err == nil && byAnother(id)
 			return err
 		})

@@ -80,17 +80,19 @@ func (c *Cluster) ready() bool {
 	return leaders == 1 && peers >= running
 }
 
-// Conn connects to any server of the cluster, see [Server.Conn].
+// Conn connects to any server of the cluster, see [Server.Conn]. A server that does not answer is left for another one.
 func (c *Cluster) Conn(t testing.TB, opts ...nats.Option) *nats.Conn {
 	t.Helper()
-	return connect(t, c.URL, opts...)
+	conn := connect(t, c.URL, append([]nats.Option{nats.Timeout(attempt), nats.RetryOnFailedConnect(true)}, opts...)...)
+	Eventually(t, "a connection to the cluster", conn.IsConnected)
+	return conn
 }
 
 // JetStream is a JetStream handle on a connection of its own, see [Server.Conn]. A request that meets a change of leader is never
-// answered: bound each attempt with a context and try again.
+// answered: a request without a deadline of its own ends after ten seconds. Try it again, as [Repeat] does.
 func (c *Cluster) JetStream(t testing.TB, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
-	return handle(t, c.Conn(t, opts...))
+	return handle(t, c.Conn(t, opts...), attempt)
 }
 
 // StreamLeader waits until the stream has a leader among the running servers, and returns it.
@@ -116,17 +118,27 @@ const attempt = 10 * time.Second
 func CreateStream(t testing.TB, js jetstream.JetStream, config jetstream.StreamConfig) jetstream.Stream {
 	t.Helper()
 	var stream jetstream.Stream
+	Repeat(t, "create stream "+config.Name, func(ctx context.Context) (err error) {
+		stream, err = js.CreateOrUpdateStream(ctx, config)
+		return err
+	})
+	return stream
+}
+
+// Repeat does something until it succeeds, each time with a context that ends after ten seconds, and fails the test when that was in vain
+// for as long as [Patience], or at once with an error that is not [Transient].
+func Repeat(t testing.TB, what string, do func(ctx context.Context) error) {
+	t.Helper()
 	var err error
-	Eventually(t, "stream "+config.Name+" to be created", func() bool {
+	Eventually(t, what, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), attempt)
 		defer cancel()
-		stream, err = js.CreateOrUpdateStream(ctx, config)
+		err = do(ctx)
 		return err == nil || !Transient(err)
 	})
 	if err != nil {
-		t.Fatalf("natstest: create stream %s: %v", config.Name, err)
+		t.Fatalf("natstest: %s: %v", what, err)
 	}
-	return stream
 }
 
 // Transient reports whether an error of the JetStream API is one that passes by itself: no answer, no leader, a server

@@ -120,7 +120,7 @@ func (s *Server) Conn(t testing.TB, opts ...nats.Option) *nats.Conn {
 // JetStream is a JetStream handle on a connection of its own, see [Server.Conn].
 func (s *Server) JetStream(t testing.TB, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
-	return handle(t, s.Conn(t, opts...))
+	return handle(t, s.Conn(t, opts...), Patience)
 }
 
 func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
@@ -137,9 +137,9 @@ func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	return conn
 }
 
-func handle(t testing.TB, conn *nats.Conn) jetstream.JetStream {
+func handle(t testing.TB, conn *nats.Conn, timeout time.Duration) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(Patience))
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(timeout))
 	if err != nil {
 		t.Fatalf("natstest: %v", err)
 	}

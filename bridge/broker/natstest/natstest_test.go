@@ -32,21 +32,39 @@ func TestRestartKeepsPortAndMessages(t *testing.T) {
 func TestClusterSurvivesItsLeader(t *testing.T) {
 	c := natstest.StartCluster(t, 3)
 	js := c.JetStream(t)
-	natstest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
-	if _, err := js.Publish(t.Context(), "s.1", []byte("x"), jetstream.WithMsgID("1")); err != nil {
-		t.Fatal(err)
+	if timeout := js.Options().DefaultTimeout; timeout > natstest.Patience/10 {
+		t.Errorf("a request that is not answered lasts %s", timeout)
 	}
+	natstest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
+	publish := func(id string) {
+		natstest.Repeat(t, "publish "+id, func(ctx context.Context) error {
+			_, err := js.Publish(ctx, "s."+id, nil, jetstream.WithMsgID(id))
+			return err
+		})
+	}
+	publish("1")
 	old := c.StreamLeader(t, "S")
 	old.Stop()
 	if c.StreamLeader(t, "S") == old {
 		t.Fatal("the stopped server still leads the stream")
 	}
-	natstest.Eventually(t, "a publish after the loss of the leader", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		_, err := js.Publish(ctx, "s.2", []byte("y"), jetstream.WithMsgID("2"))
-		return err == nil
-	})
+	publish("2")
 	old.Restart(t)
 	c.WaitReady(t)
+}
+
+func TestRepeatBoundsEachAttempt(t *testing.T) {
+	attempts := 0
+	natstest.Repeat(t, "something that fails once", func(ctx context.Context) error {
+		if end, ok := ctx.Deadline(); !ok || time.Until(end) > natstest.Patience/10 {
+			t.Errorf("an attempt ends at %s", end)
+		}
+		if attempts++; attempts == 1 {
+			return jetstream.ErrNoStreamResponse
+		}
+		return nil
+	})
+	if attempts != 2 {
+		t.Errorf("%d attempts", attempts)
+	}
 }
