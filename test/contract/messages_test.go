@@ -27,7 +27,7 @@ const tenant = "acme.cx.sangoma.com"
 type outlet struct{ messages []*nats.Msg }
 
 func (o *outlet) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-	o.messages = append(o.messages, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: bytes.Clone(m.Data)})
+	o.messages = append(o.messages, &nats.Msg{Subject: m.Subject, Header: nats.Header(http.Header(m.Header).Clone()), Data: bytes.Clone(m.Data)})
 	return &jetstream.PubAck{Stream: "CX_EVENTS", Sequence: uint64(len(o.messages))}, nil
 }
 
