@@ -163,6 +163,8 @@ func summary(names subjects.Names, m *nats.Msg) string {
 	switch {
 	case strings.HasPrefix(rest, "cmd."):
 		return asker(m) + " asks: " + quoted(m.Data, "content", "conversation_id", "contact")
+	case strings.HasPrefix(rest, "rpc."), strings.HasPrefix(rest, "schedule."):
+		return "somebody asks: " + quoted(m.Data, "content", "conversation_id", "contact")
 	case strings.HasPrefix(rest, "result."):
 		return "bridge: " + result(m.Data)
 	case strings.HasPrefix(rest, "dead."):
