@@ -152,7 +152,7 @@ func TestErrorText(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	for raw, want := range map[string]ID{
-		"7": NumberID(7), "-1": NumberID(-1), " 0 ": NumberID(0), `"7"`: StringID("7"), `"a\u00fc"`: StringID("aü"),
+		"7": NumberID(7), "-1": NumberID(-1), "\t0\n": NumberID(0), `"7"`: StringID("7"), `"a\u00fc"`: StringID("aü"),
 		"123456789012345678901234567890": {text: "123456789012345678901234567890", number: true},
 	} {
 		got, err := ParseID([]byte(raw))
