@@ -26,6 +26,7 @@ type subscribeRequest struct {
 	Tenant        string   `json:"tenant"`
 	URL           string   `json:"url"`
 	Subscriptions []string `json:"subscriptions"`
+	InboxID       int64    `json:"inbox_id"` // when set, it is the webhook of that inbox, which gets everything
 }
 
 func (s *Sim) tenantOf(domain string) (*Tenant, error) {
@@ -116,6 +117,13 @@ func (s *Sim) subscribe(asked subscribeRequest) (any, error) {
 	}
 	if u, err := url.Parse(asked.URL); err != nil || u.Host == "" {
 		return nil, errors.New("url: not an absolute address")
+	}
+	if asked.InboxID != 0 {
+		secret, ok := t.AttachInboxWebhook(asked.InboxID, asked.URL)
+		if !ok || len(asked.Subscriptions) > 0 {
+			return nil, fmt.Errorf("inbox_id %d: not an inbox of %s, or given together with subscriptions", asked.InboxID, ChannelAPI)
+		}
+		return map[string]string{"secret": secret}, nil
 	}
 	if name := t.unknownSubscription(asked.Subscriptions); name != "" {
 		return nil, fmt.Errorf("subscription %q: not one of %v", name, s.opt.Profile.Subscriptions())

@@ -10,14 +10,19 @@ import (
 func (t *Tenant) addContact(name, email, phone string) *Contact {
 	c := &Contact{ID: t.sim.contactIDs.Add(1), Name: name, Email: email, Phone: phone, CreatedAt: t.now()}
 	t.contacts[c.ID] = c
-	if email != "" {
-		t.byEmail[strings.ToLower(email)] = c
-	}
-	if phone != "" {
-		t.byPhone[phone] = c
-	}
-	t.emit("contact_created", nil, nil, func() any { return contactEvent{"contact_created", t.contactObject(c)} })
+	t.index(c)
+	t.emit("contact_created", nil, nil, func() any { return contactEvent{Event: "contact_created", contactObject: t.contactObject(c)} })
 	return c
+}
+
+// index makes a contact known by its addresses.
+func (t *Tenant) index(c *Contact) {
+	if c.Email != "" {
+		t.byEmail[strings.ToLower(c.Email)] = c
+	}
+	if c.Phone != "" {
+		t.byPhone[c.Phone] = c
+	}
 }
 
 // link connects a contact with an inbox. It is nil when another contact has the source id there.

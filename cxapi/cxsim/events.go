@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -14,6 +15,7 @@ type Channel string
 const (
 	ToWebhook Channel = "webhook" // a webhook of the account, by its subscriptions
 	ToBot     Channel = "bot"     // the agent bot that is assigned to the inbox
+	ToInbox   Channel = "inbox"   // the webhook of an inbox of ChannelAPI, which has no subscriptions
 )
 
 // Subscriptions lists the events that a webhook may subscribe to on this version of the platform.
@@ -34,6 +36,13 @@ func (f features) botEvents() []string {
 		names = append(names, "conversation_status_changed", "conversation_updated")
 	}
 	return names
+}
+
+// inboxEvents lists what the webhook of an inbox is told: what can be subscribed to and is about a conversation.
+func (p Profile) inboxEvents() []string {
+	return slices.DeleteFunc(p.Subscriptions(), func(event string) bool {
+		return strings.HasPrefix(event, "contact_") || strings.HasPrefix(event, "inbox_")
+	})
 }
 
 // target is where one delivery goes.
@@ -67,7 +76,7 @@ func (t *Tenant) emit(event string, c *conversation, m *Message, build func() an
 	now := &payload{build: func() any { return snapshot }}
 	for _, to := range targets {
 		d := &delivery{tenant: t, target: to, event: event, payload: now, batch: t.batch}
-		if t.sim.opt.LateBinding && to.channel == ToWebhook {
+		if t.sim.opt.LateBinding && to.channel != ToBot {
 			d.payload = &payload{build: func() any {
 				t.mu.Lock()
 				defer t.mu.Unlock()
@@ -98,10 +107,14 @@ func (t *Tenant) targets(event string, c *conversation) []target {
 			to = append(to, target{ToWebhook, w.id, w.url, t.signing(w.secret, t.feat.signsWebhooks)})
 		}
 	}
-	if c == nil || c.link.inbox.bot == nil || c.link.inbox.bot.outgoingURL == "" {
+	if c == nil {
 		return to
 	}
-	if b := c.link.inbox.bot; slices.Contains(t.feat.botEvents(), event) {
+	in := c.link.inbox
+	if in.WebhookURL != "" && in.Channel == ChannelAPI && slices.Contains(t.sim.opt.Profile.inboxEvents(), event) {
+		to = append(to, target{ToInbox, in.id, in.WebhookURL, t.signing(in.secret, t.feat.signsBots)})
+	}
+	if b := in.bot; b != nil && b.outgoingURL != "" && slices.Contains(t.feat.botEvents(), event) {
 		to = append(to, target{ToBot, b.id, b.outgoingURL, t.signing(b.secret, t.feat.signsBots)})
 	}
 	return to
@@ -133,6 +146,7 @@ func (t *Tenant) Subscribe(url string, subscriptions ...string) (secret string) 
 		panic(fmt.Sprintf("cxsim: subscription %q does not exist in %s", name, t.sim.opt.Profile))
 	}
 	t.mu.Lock()
+	defer t.changed()
 	defer t.mu.Unlock()
 	return t.addWebhook(url, subscriptions).secret
 }
@@ -161,10 +175,41 @@ func (t *Tenant) Unsubscribe(url string) {
 	t.webhooks = slices.DeleteFunc(t.webhooks, func(w *webhook) bool { return w.url == url })
 }
 
+// AttachInboxWebhook sets the webhook of an inbox of [ChannelAPI], which gets every event of its conversations. It
+// returns the secret that its deliveries are signed with, if they are; ok is false when there is no such inbox.
+func (t *Tenant) AttachInboxWebhook(inboxID int64, url string) (secret string, ok bool) {
+	t.mu.Lock()
+	defer t.changed()
+	defer t.mu.Unlock()
+	in := t.inbox(inboxID)
+	if in == nil || in.Channel != ChannelAPI {
+		return "", false
+	}
+	in.WebhookURL = url
+	return in.secret, true
+}
+
+// receivers is how many there are that events can go to: webhooks, those of inboxes, and agent bots that are assigned.
+func (t *Tenant) receivers() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	count := len(t.webhooks)
+	for _, in := range t.inboxes {
+		if in.WebhookURL != "" {
+			count++
+		}
+		if in.bot != nil {
+			count++
+		}
+	}
+	return count
+}
+
 // AttachBot creates an agent bot and assigns it to an inbox, without calls of the API. It returns the bot's id and the
 // secret that its deliveries are signed with, if they are; the id is zero when there is no such inbox.
 func (t *Tenant) AttachBot(inboxID int64, name, outgoingURL string) (id int64, secret string) {
 	t.mu.Lock()
+	defer t.changed()
 	defer t.mu.Unlock()
 	in := t.inbox(inboxID)
 	if in == nil {

@@ -150,24 +150,71 @@ func (t *Tenant) CustomerTypes(id int64, on bool) error {
 func (t *Tenant) EditMessage(id, message int64, text string) error {
 	found := false
 	err := t.with(id, func(c *conversation) {
-		for i, m := range c.messages {
-			if m.ID != message || m.Type == activity {
-				continue
-			}
-			edited := *m
-			edited.Content = text
-			c.messages[i], found = &edited, true
-			if c.lastPublicMessage == m {
-				c.lastPublicMessage = &edited
-			}
-			c.updatedAt = t.now()
-			t.emit("message_updated", c, &edited, func() any { return t.messageEvent("message_updated", c, &edited) })
-		}
+		found = t.changeMessage(c, message, func(m *Message) { m.Content = text })
 	})
 	if err == nil && !found {
 		return fmt.Errorf("edit message %d of conversation %d: not found", message, id)
 	}
 	return err
+}
+
+// messageFailed marks a message that the webhook of the inbox did not take, which everybody is told.
+func (t *Tenant) messageFailed(id, message int64) {
+	t.mu.Lock()
+	defer t.changed()
+	defer t.mu.Unlock()
+	if c := t.conversations[id]; c != nil {
+		t.changeMessage(c, message, func(m *Message) { m.Failed = true })
+	}
+}
+
+// changeMessage changes a message and tells everybody. Events that wait keep the message as it was.
+func (t *Tenant) changeMessage(c *conversation, id int64, change func(*Message)) (found bool) {
+	for i, m := range c.messages {
+		if m.ID != id || m.Type == activity {
+			continue
+		}
+		changed := *m
+		change(&changed)
+		c.messages[i], found = &changed, true
+		if c.lastPublicMessage == m {
+			c.lastPublicMessage = &changed
+		}
+		c.updatedAt = t.now()
+		t.emit("message_updated", c, &changed, func() any { return t.messageEvent("message_updated", c, &changed) })
+	}
+	return found
+}
+
+// ChangeContact gives a contact another name, email or phone number, which is reported as contact_updated. What is
+// empty stays as it is.
+func (t *Tenant) ChangeContact(id int64, name, email, phone string) error {
+	t.mu.Lock()
+	defer t.changed()
+	defer t.mu.Unlock()
+	old := t.contacts[id]
+	if old == nil {
+		return fmt.Errorf("change contact %d: not found", id)
+	}
+	if email != "" && t.contactRules(email, "") != nil || phone != "" && t.contactRules("", phone) != nil {
+		return fmt.Errorf("change contact %d: the email or the phone number is malformed or taken", id)
+	}
+	delete(t.byEmail, strings.ToLower(old.Email))
+	delete(t.byPhone, old.Phone)
+	var changed changes
+	for _, c := range []struct {
+		name  string
+		field *string
+		value string
+	}{{"name", &old.Name, name}, {"email", &old.Email, email}, {"phone_number", &old.Phone, phone}} {
+		if c.value != "" {
+			changed = append(changed, change(c.name, *c.field, c.value))
+			*c.field = c.value
+		}
+	}
+	t.index(old)
+	t.emit("contact_updated", nil, nil, func() any { return contactEvent{"contact_updated", t.contactObject(old), changed} })
+	return nil
 }
 
 func (t *Tenant) with(id int64, change func(*conversation)) error {

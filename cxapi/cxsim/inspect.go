@@ -110,6 +110,8 @@ type InboxState struct {
 	Name    string `json:"name"`
 	Channel string `json:"channel"`
 	BotID   int64  `json:"bot_id,omitempty"`
+	// WebhookHost is where the webhook of the inbox goes, empty if it has none.
+	WebhookHost string `json:"webhook_host,omitempty"`
 }
 
 // WebhookState is a webhook of the tenant.
@@ -135,7 +137,7 @@ func (t *Tenant) State() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, in := range t.inboxes {
-		shown := InboxState{ID: in.id, Name: in.Name, Channel: in.Channel}
+		shown := InboxState{ID: in.id, Name: in.Name, Channel: in.Channel, WebhookHost: hostOf(in.WebhookURL)}
 		if in.bot != nil {
 			shown.BotID = in.bot.id
 		}

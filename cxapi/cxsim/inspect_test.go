@@ -24,6 +24,7 @@ func TestTheSimulatorOverHTTP(t *testing.T) {
 	}{
 		{"POST", "webhooks", `{"url":"` + hook.URL + `"}`, 200, `"secret":`},
 		{"POST", "webhooks", `{"url":"x"}`, 400, "url"},
+		{"POST", "webhooks", `{"url":"http://x","inbox_id":2}`, 400, "inbox_id"},
 		{"POST", "webhooks", `{"url":"http://x","subscriptions":["y"]}`, 400, "y"},
 		{"POST", "customer", `{"name":"Ann","email":"ann@example.test","text":"hi","inbox_id":1}`, 200, `"status":"pending"`},
 		{"POST", "customer", `{"conversation_id":1,"text":"there?"}`, 200, `"content":"there?"`},

@@ -76,7 +76,7 @@ func (t *Tenant) rawMessage(c *conversation, m *Message) rawMessage {
 	raw := rawMessage{
 		ID: t.number(m.ID), Content: m.Content, AccountID: t.number(t.id), InboxID: t.number(c.link.inbox.id),
 		ConversationID: t.number(c.id), MessageType: messageNumber(m.Type), CreatedAt: epoch(m.CreatedAt),
-		UpdatedAt: iso(m.CreatedAt), Private: m.Private, Status: "sent", SourceID: orNull(m.SourceID),
+		UpdatedAt: iso(m.CreatedAt), Private: m.Private, Status: m.status(), SourceID: orNull(m.SourceID),
 		ContentType: "text", ContentAttributes: t.contentAttributes(m), SenderType: orNull(m.SenderType),
 		ProcessedMessageContent: m.Content, Sender: t.rawSender(c, m),
 	}
@@ -91,6 +91,13 @@ func (t *Tenant) rawMessage(c *conversation, m *Message) rawMessage {
 		raw.Conversation.AssigneeID = &id
 	}
 	return raw
+}
+
+func (m *Message) status() string {
+	if m.Failed {
+		return "failed"
+	}
+	return "sent"
 }
 
 // rawSender is the sender inside messages[], where a contact does have a type.

@@ -64,6 +64,8 @@ type InboxOptions struct {
 	LockToSingle bool
 	// Greeting, when set, is sent as a template message into every new conversation of a web widget.
 	Greeting string
+	// WebhookURL, when set on an inbox of [ChannelAPI], gets every event of its conversations, without a subscription.
+	WebhookURL string
 }
 
 // Options are the settings of a [Sim]. The zero value is a working simulator.

@@ -165,6 +165,7 @@ type conversationEvent struct {
 type contactEvent struct {
 	Event string `json:"event"`
 	contactObject
+	Changed changes `json:"changed_attributes,omitempty"`
 }
 
 type messageEvent struct {

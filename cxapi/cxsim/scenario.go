@@ -35,11 +35,17 @@ type until struct {
 	Status         string `json:"status"`     // of the conversation
 	WithHuman      bool   `json:"with_human"` // it was delivered to an agent
 	Outgoing       int    `json:"outgoing"`   // so many messages to the customer at least
+	Receivers      int    `json:"receivers"`  // so many webhooks and assigned agent bots at least
+	Delivered      bool   `json:"delivered"`  // no event waits to be delivered
+	Within         string `json:"within"`     // a duration, after which the scenario fails; without it, any time
+
+	within time.Duration
 }
 
 // ParseScenario reads a scenario: an object with "faults", as POST /_sim/faults takes them, and "steps", each of which
 // is {"wait": "2s"}, {"customer": …} and {"agent": …} as POST /_sim/customer and /_sim/agent take them, {"fault": …},
-// or {"until": {"conversation_id": 1, "status": "open", "with_human": true, "outgoing": 2}}. Errors name the step.
+// or {"until": {"conversation_id": 1, "status": "open", "with_human": true, "outgoing": 2, "receivers": 1, "delivered": true,
+// "within": "30s"}}, of which each member may be left out. Errors name the step.
 func ParseScenario(text []byte) (Scenario, error) {
 	var read struct {
 		Faults []wireFault `json:"faults"`
@@ -83,11 +89,21 @@ func (s *step) resolve() error {
 	if s.Fault != nil {
 		return s.Fault.resolve()
 	}
+	if s.Until != nil && s.Until.Within != "" {
+		return s.Until.resolve()
+	}
 	if s.Wait == "" {
 		return nil
 	}
 	wait, err := time.ParseDuration(s.Wait)
 	s.wait = wait
+	return err
+}
+
+func (u *until) resolve() (err error) {
+	if u.within, err = time.ParseDuration(u.Within); err == nil && u.within <= 0 {
+		err = fmt.Errorf("within %s: not more than nothing", u.Within)
+	}
 	return err
 }
 
@@ -128,17 +144,32 @@ func (s *Sim) playUntil(ctx context.Context, u until) error {
 	if err != nil {
 		return err
 	}
-	return s.Wait(ctx, func() bool {
-		c, err := t.Conversation(u.ConversationID)
-		if err != nil {
-			return false // it may still come
+	if u.within > 0 {
+		var cancel context.CancelFunc
+		late := fmt.Errorf("it has not come to this within %s", u.within)
+		ctx, cancel = context.WithTimeoutCause(ctx, u.within, late)
+		defer cancel()
+	}
+	return s.Wait(ctx, func() bool { return u.holds(t) })
+}
+
+// holds tells whether it has come to this.
+func (u *until) holds(t *Tenant) bool {
+	if t.receivers() < u.Receivers || u.Delivered && t.sim.WaitingDeliveries() > 0 {
+		return false
+	}
+	if u.ConversationID == 0 {
+		return true
+	}
+	c, err := t.Conversation(u.ConversationID)
+	if err != nil {
+		return false // it may still come
+	}
+	sent := 0
+	for _, m := range c.Messages {
+		if m.Type == outgoing && !m.Private {
+			sent++
 		}
-		sent := 0
-		for _, m := range c.Messages {
-			if m.Type == outgoing && !m.Private {
-				sent++
-			}
-		}
-		return (u.Status == "" || c.Status == u.Status) && (!u.WithHuman || c.WithHuman) && sent >= u.Outgoing
-	})
+	}
+	return (u.Status == "" || c.Status == u.Status) && (!u.WithHuman || c.WithHuman) && sent >= u.Outgoing
 }

@@ -42,6 +42,37 @@ func TestAScenario(t *testing.T) {
 	}
 }
 
+func TestAScenarioWaitsForReceiversAndDeliveries(t *testing.T) {
+	s := start(t, Options{})
+	hook := receive(t, nil)
+	scenario, err := ParseScenario([]byte(`{"steps": [
+		{"until": {"receivers": 3}},
+		{"customer": {"name": "Ann", "email": "ann@example.test", "text": "hi", "inbox_id": 1}},
+		{"until": {"delivered": true, "within": "2m"}}
+	]}`))
+	must(t, err)
+	played := make(chan error, 1)
+	go func() { played <- s.Play(within(t), scenario) }()
+	s.AttachBot(2, "b", hook.URL)
+	call(t, s, "webhooks/", `{`+tenantMember+`,"url":"`+hook.URL+`","subscriptions":["message_created"]}`)
+	if a := at(t, s, "POST", "webhooks", `{"url":"`+hook.URL+`","inbox_id":1}`); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	must(t, <-played)
+	if n := len(hook.all()); n != 5 {
+		t.Errorf("%d events; want one of the webhook and four of the inbox", n)
+	}
+}
+
+func TestAScenarioFailsWhenItDoesNotComeToSomething(t *testing.T) {
+	s := start(t, Options{})
+	scenario, err := ParseScenario([]byte(`{"steps": [{"until": {"conversation_id": 1, "within": "1ms"}}]}`))
+	must(t, err)
+	if err := s.Play(within(t), scenario); err == nil || err.Error() != "scenario: steps[0]: it has not come to this within 1ms" {
+		t.Error(err)
+	}
+}
+
 func TestScenariosThatCannotBe(t *testing.T) {
 	for text, says := range map[string]string{
 		`{`:                            "scenario",
@@ -50,6 +81,7 @@ func TestScenariosThatCannotBe(t *testing.T) {
 		`{"steps":[{"wait":"1s"},{}]}`: "steps[1]",
 		`{"steps":[{"wait":"long"}]}`:  "long",
 		`{"steps":[{"wait":"1s","customer":{}}]}`:                                            "exactly one",
+		`{"steps":[{"until":{"within":"-1s"}}]}`:                                             "steps[0]",
 		`{"faults":[{"effect":"x"}]}`:                                                        "faults[0]",
 		`{"faults":[{"effect":"delay","delay":"x"}]}`:                                        "faults[0]",
 		`{"steps":[{"fault":{"op":"delivery","effect":"lost"}}]}`:                            "lost",

@@ -62,6 +62,12 @@ func (s *Sim) afterwards(d *delivery, a attempt) outcome {
 		}
 		return outcome{}
 	}
+	if d.target.channel == ToInbox {
+		if d.event == "message_created" && s.ctx.Err() == nil {
+			d.tenant.messageFailed(d.conversation, d.message)
+		}
+		return outcome{}
+	}
 	feat := d.tenant.feat
 	again := a.status == http.StatusTooManyRequests || a.status == http.StatusInternalServerError
 	if feat.botRetries && again && d.attempt < botAttempts {

@@ -44,7 +44,9 @@ type Message struct {
 	SenderID   int64           `json:"sender_id,omitempty"`
 	SourceID   string          `json:"source_id,omitempty"`
 	Attributes json.RawMessage `json:"content_attributes,omitempty"`
-	CreatedAt  time.Time       `json:"created_at"`
+	// Failed tells that the webhook of the inbox did not take it.
+	Failed    bool      `json:"failed,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Conversation is what a conversation looks like at one moment.
@@ -66,7 +68,8 @@ type Conversation struct {
 type inbox struct {
 	id int64
 	InboxOptions
-	bot *bot
+	bot    *bot
+	secret string // of its webhook
 }
 
 type bot struct {
@@ -159,7 +162,8 @@ func newTenant(s *Sim, domain string, id int64) *Tenant {
 	for _, options := range s.opt.Inboxes {
 		fallback(&options.Channel, ChannelAPI)
 		fallback(&options.Name, "Chat")
-		t.inboxes = append(t.inboxes, &inbox{id: s.inboxIDs.Add(1), InboxOptions: options})
+		id := s.inboxIDs.Add(1)
+		t.inboxes = append(t.inboxes, &inbox{id: id, InboxOptions: options, secret: t.secretFor("inbox", id)})
 	}
 	t.owner = &bot{id: s.botIDs.Add(1), name: "API"}
 	t.ownerUser = &agent{id: s.userIDs.Add(1), name: "API user", email: "api@" + domain}
