@@ -28,6 +28,12 @@ func (p Profile) Subscriptions() []string {
 	return names
 }
 
+// Knows tells whether a webhook may subscribe to an event on this version of the platform, the default one when empty.
+func (p Profile) Knows(event string) bool {
+	fallback(&p, V313)
+	return slices.Contains(p.Subscriptions(), event)
+}
+
 // botEvents lists what an agent bot is told. conversation_created is never among it.
 func (f features) botEvents() []string {
 	names := []string{"message_created", "message_updated", "webwidget_triggered", "conversation_opened",

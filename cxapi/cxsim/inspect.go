@@ -1,6 +1,7 @@
 package cxsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,6 +187,18 @@ func (f *wireFault) resolve() (err error) {
 	return f.check()
 }
 
+// ParseFault reads a fault as POST /_sim/faults takes it.
+func ParseFault(text []byte) (Fault, error) {
+	var read wireFault
+	if err := decodeOne(bytes.NewReader(text), &read); err != nil {
+		return Fault{}, fmt.Errorf("fault: %w", err)
+	}
+	if err := read.resolve(); err != nil {
+		return Fault{}, err
+	}
+	return read.Fault, nil
+}
+
 func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 	all := []wireFault{}
 	for _, f := range s.Faults() {
@@ -216,13 +229,21 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errors.New("the content type is not application/json")
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
+	if err := decodeOne(http.MaxBytesReader(w, r.Body, 1<<20), into); err != nil {
 		return fmt.Errorf("the body: %w", err)
 	}
+	return nil
+}
+
+// decodeOne reads one object without unknown members, and nothing after it.
+func decodeOne(from io.Reader, into any) error {
+	decoder := json.NewDecoder(from)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body: something follows the object")
+		return errors.New("something follows the object")
 	}
 	return nil
 }

@@ -3,10 +3,7 @@ package cxsim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -51,13 +48,8 @@ func ParseScenario(text []byte) (Scenario, error) {
 		Faults []wireFault `json:"faults"`
 		Steps  []step      `json:"steps"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&read); err != nil {
+	if err := decodeOne(bytes.NewReader(text), &read); err != nil {
 		return Scenario{}, fmt.Errorf("scenario: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Scenario{}, errors.New("scenario: something follows the object")
 	}
 	var scenario Scenario
 	for i := range read.Faults {
