@@ -5,12 +5,10 @@
 package explain
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -74,7 +72,7 @@ const (
 // Account is everything known of one id.
 type Account struct {
 	ID       string    `json:"id"`
-	Is       []string  `json:"is"`       // command, message or event; it may be the id of several
+	Is       []string  `json:"is"`       // command, message, event or conversation; it may be the id of several
 	Commands []Command `json:"commands"` // that it is, or that made the message
 	Entries  []Entry   `json:"entries"`  // in order of time
 	Remarks  []string  `json:"remarks"`  // what else one should know
@@ -106,9 +104,6 @@ func (e *Explainer) Explain(ctx context.Context, id string) (Account, error) {
 	if err != nil {
 		return Account{}, fmt.Errorf("explain %s: %w", id, err)
 	}
-	ranks := order()
-	slices.SortStableFunc(g.entries, func(a, b Entry) int {
-		return cmp.Or(a.Time.Compare(b.Time.Time), cmp.Compare(slices.Index(ranks, a.What), slices.Index(ranks, b.What)), cmp.Compare(a.Sequence, b.Sequence))
-	})
+	g.sort()
 	return Account{ID: id, Is: g.is(), Commands: commands, Entries: g.entries, Remarks: remarks}, nil
 }

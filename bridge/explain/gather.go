@@ -25,6 +25,8 @@ type gathering struct {
 	messages map[string]bool   // ids
 	entries  []Entry
 	named    map[string]bool // what the id asked for is the name of
+	created  time.Time       // when the stream of commands was made
+	since    time.Time       // nothing older is read of commands; zero for all
 }
 
 // story is what is known of one command.
@@ -149,10 +151,7 @@ func (g *gathering) results(ctx context.Context, filter string, take func(subjec
 		if err := json.Unmarshal(m.Data(), &r); err != nil {
 			return // somebody else's message on our subject is no result
 		}
-		take(r, Entry{
-			Time: subjects.Time{Time: meta.Timestamp}, What: Result, CommandID: r.CommandID, MessageID: r.MessageID.String(),
-			Text: "result published: " + ending(r), Subject: m.Subject(), Stream: meta.Stream, Sequence: meta.Sequence.Stream,
-		})
+		take(r, resultEntry(m, meta, r))
 	}}
 	return s.run(ctx, g.js)
 }
@@ -202,10 +201,10 @@ func (g *gathering) published(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	created := stream.CachedInfo().Created
-	s := scan{stream: g.names.CommandsStream(), take: func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+	g.created = stream.CachedInfo().Created
+	s := scan{stream: g.names.CommandsStream(), since: g.since, take: func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		h := m.Headers()
-		id := commandID(h, meta, created)
+		id := commandID(h, meta, g.created)
 		entry := Entry{
 			Time: subjects.Time{Time: meta.Timestamp}, CommandID: id, Subject: m.Subject(), Stream: meta.Stream, Sequence: meta.Sequence.Stream,
 		}

@@ -23,6 +23,7 @@ type scan struct {
 	stream  string
 	filter  string // subject with wildcards; empty for all
 	bodies  bool
+	since   time.Time // nothing older; zero for all
 	take    func(jetstream.Msg, *jetstream.MsgMetadata)
 	last    uint64 // sequence of the last message taken
 	expects uint64 // number of the next delivery
@@ -45,7 +46,11 @@ func (s *scan) attempt(ctx context.Context, js jetstream.JetStream) (err error) 
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute, HeadersOnly: !s.bodies,
 		FilterSubject: s.filter,
 	}
+	if !s.since.IsZero() {
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.since
+	}
 	if s.last > 0 {
+		config.OptStartTime = nil
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.last+1
 	}
 	consumer, err := js.CreateConsumer(ctx, s.stream, config)
