@@ -68,7 +68,7 @@ func (r *Receiver) drainOne(ctx context.Context) error {
 	if err := done(); err != nil {
 		return err
 	}
-	r.metrics.drained.Inc()
+	r.metrics.left(first(msg.Header[subjects.HeaderReceivedAt]))
 	r.drainTrouble.Done()
 	r.store.settle()
 	return nil
@@ -84,7 +84,7 @@ func (r *Receiver) forward(ctx context.Context, msg *nats.Msg) bool {
 	r.classifyAgain(msg)
 	pause := drainPause()
 	for ctx.Err() == nil {
-		err := r.store.publish(ctx, msg, time.Now().Add(r.store.attempt))
+		_, err := r.store.publish(ctx, msg, time.Now().Add(r.store.attempt))
 		if err == nil {
 			return true
 		}

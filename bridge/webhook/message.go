@@ -21,6 +21,7 @@ const maxHeaderValue = 512
 type letter struct {
 	msg    nats.Msg
 	values []string
+	by     subjects.Origin // of a message event
 }
 
 // letter returns one without headers.
@@ -39,7 +40,7 @@ func (r *Receiver) letter(subject string, body []byte) *letter {
 func (r *Receiver) reuse(l *letter) {
 	clear(l.msg.Header)
 	clear(l.values)
-	l.msg, l.values = nats.Msg{Header: l.msg.Header}, l.values[:0]
+	l.msg, l.values, l.by = nats.Msg{Header: l.msg.Header}, l.values[:0], ""
 	r.letters.Put(l)
 }
 
@@ -91,9 +92,12 @@ func (r *Receiver) messageHeaders(l *letter, e *event, now time.Time) {
 	l.add(subjects.HeaderPrivate, e.private)
 	echo := r.echoOf(e)
 	l.foreign(subjects.HeaderEchoOf, echo)
-	by := origin(e, echo != "")
-	l.add(subjects.HeaderOrigin, string(by))
-	if r.loops.observe(e, by, now) {
+	l.by = origin(e, echo != "")
+	l.add(subjects.HeaderOrigin, string(l.by))
+	if echo != "" {
+		r.metrics.echoes.Inc()
+	}
+	if r.loops.observe(e, l.by, now) {
 		l.add(subjects.HeaderLoop, "true")
 		r.metrics.loops.Inc()
 	}

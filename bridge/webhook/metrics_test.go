@@ -21,10 +21,10 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	h.post(conversation)
 	want := map[string]float64{
 		"cxbridge_webhook_requests_total 200": 6, "cxbridge_webhook_requests_total 400": 1, "cxbridge_webhook_requests_total 401": 1,
-		"cxbridge_webhook_events_total message_created": 4, "cxbridge_webhook_events_total conversation_created": 1,
-		"cxbridge_webhook_events_total other": 1, "cxbridge_webhook_stored_total bus": 5, "cxbridge_webhook_stored_total bus_again": 1,
-		"cxbridge_webhook_stored_total spool": 1, "cxbridge_webhook_malformed_total": 1, "cxbridge_webhook_loop_marked_total": 1,
-		"cxbridge_spool_messages": 1,
+		"cxbridge_events_total message_created customer stored": 1, "cxbridge_events_total message_created customer repeated": 1,
+		"cxbridge_events_total message_created bot stored": 2, "cxbridge_events_total conversation_created none spooled": 1,
+		"cxbridge_events_total other none stored": 1, "cxbridge_events_total other none refused": 0,
+		"cxbridge_webhook_malformed_total": 1, "cxbridge_loop_marked_events_total": 1,
 	}
 	families, err := registry.Gather()
 	if err != nil {

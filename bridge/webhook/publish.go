@@ -61,13 +61,13 @@ type store struct {
 }
 
 // put stores a message durably, or returns an error. After an error it may be stored all the same.
-func (s *store) put(msg *nats.Msg) error {
+func (s *store) put(msg *nats.Msg) (outcome, error) {
 	limit := s.maxPayload()
 	if limit <= 0 {
 		limit = unknownMaxPayload
 	}
 	if int64(len(msg.Data)) > limit-mostHeaders && size(msg) > limit {
-		return errTooLarge
+		return outcomeRefused, errTooLarge
 	}
 	// The sender going away must not interrupt what was begun.
 	deadline := time.Now().Add(s.total)
@@ -75,9 +75,9 @@ func (s *store) put(msg *nats.Msg) error {
 		return s.direct(msg, deadline, true)
 	}
 	if !s.spooling.Load() {
-		err := s.direct(msg, deadline.Add(-s.total/2), false)
+		came, err := s.direct(msg, deadline.Add(-s.total/2), false)
 		if err == nil || errors.Is(err, errTooLarge) {
-			return err
+			return came, err
 		}
 		return s.toSpool(msg, deadline, err)
 	}
@@ -86,15 +86,15 @@ func (s *store) put(msg *nats.Msg) error {
 
 // direct publishes a message, with the same id at each attempt, until it is acknowledged, the deadline is over or, unless it is patient, the
 // bus is known to be away.
-func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) error {
+func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) (outcome, error) {
 	const pause = 100 * time.Millisecond
 	for {
-		err := s.publish(context.Background(), msg, deadline)
+		came, err := s.publish(context.Background(), msg, deadline)
 		if err == nil || errors.Is(err, errTooLarge) || time.Until(deadline) <= pause {
-			return err
+			return came, err
 		}
 		if !patient && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
-			return err
+			return came, err
 		}
 		s.metrics.repeats.Inc()
 		time.Sleep(pause)
@@ -102,7 +102,7 @@ func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) error {
 }
 
 // publish makes one attempt.
-func (s *store) publish(ctx context.Context, msg *nats.Msg, deadline time.Time) error {
+func (s *store) publish(ctx context.Context, msg *nats.Msg, deadline time.Time) (outcome, error) {
 	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(s.attempt), deadline))
 	defer cancel()
 	msg.Header[headerExpectedStream] = s.stream(msg.Subject)
@@ -110,13 +110,14 @@ func (s *store) publish(ctx context.Context, msg *nats.Msg, deadline time.Time) 
 	// The spool's own stream has another name.
 	delete(msg.Header, headerExpectedStream)
 	switch {
+	case err == nil && ack.Duplicate:
+		return outcomeRepeated, nil
 	case err == nil:
-		s.metrics.stored(ack.Duplicate)
-		return nil
+		return outcomeStored, nil
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
-		return errTooLarge
+		return outcomeRefused, errTooLarge
 	}
-	return err
+	return outcomeRefused, err
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -127,7 +128,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // toSpool puts a message into the spool. From before it is there until the drain has emptied the spool, no message passes it by.
-func (s *store) toSpool(msg *nats.Msg, deadline time.Time, cause error) error {
+func (s *store) toSpool(msg *nats.Msg, deadline time.Time, cause error) (outcome, error) {
 	s.mu.Lock()
 	s.putting++
 	if !s.spooling.Swap(true) {
@@ -145,14 +146,13 @@ func (s *store) toSpool(msg *nats.Msg, deadline time.Time, cause error) error {
 	s.settle()
 	switch {
 	case errors.Is(err, spool.ErrFull):
-		return errSpoolFull
+		return outcomeRefused, errSpoolFull
 	case errors.Is(err, spool.ErrTooLarge):
-		return errTooLarge
+		return outcomeRefused, errTooLarge
 	case err != nil:
-		return err
+		return outcomeRefused, err
 	}
-	s.metrics.spooled.Inc()
-	return nil
+	return outcomeSpooled, nil
 }
 
 // settle ends spooling when the spool is empty and nothing is on its way into it.

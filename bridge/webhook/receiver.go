@@ -49,6 +49,7 @@ type Receiver struct {
 	echo        Echo
 	fingerprint func(string) string
 	log         *slog.Logger
+	registerer  prometheus.Registerer
 
 	paths   *paths
 	gates   atomic.Pointer[gates]
@@ -82,7 +83,7 @@ func New(cfg Config, deps Deps) (*Receiver, error) {
 	}
 	r := &Receiver{
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, source: subjects.CESource(deps.Tenant), keyed: deps.Keyed,
-		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, log: deps.Log,
+		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, log: deps.Log, registerer: deps.Registerer,
 		loops: newLoopGuard(cfg.MaxBotTurns), conns: newConnections(cfg.MaxConnections),
 	}
 	for _, name := range knownEvents {
@@ -109,9 +110,6 @@ func (r *Receiver) prepare(cfg Config, deps Deps) (err error) {
 	}
 	r.gates.Store(open)
 	if r.metrics, err = newMetrics(deps.Registerer, knownEvents, r.conns.count); err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	if err = watchSpool(deps.Registerer, deps.Spool); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	r.store = newStore(cfg, deps, r.metrics)
@@ -169,10 +167,12 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 		return r.malformed(req.Header, body, err, now)
 	}
 	l := r.message(&e, body, now, req.Header)
-	if p := r.failed(&l.msg, r.store.put(&l.msg)); p != nil {
+	came, err := r.store.put(&l.msg)
+	if p := r.failed(&l.msg, err); p != nil {
+		r.metrics.event(e.name, l.by, outcomeRefused)
 		return p
 	}
-	r.metrics.taken(e.name, start)
+	r.metrics.taken(e.name, l.by, came, start)
 	r.tell(&l.msg, start)
 	r.reuse(l)
 	w.Header()["Content-Type"] = jsonContent
@@ -276,7 +276,8 @@ func (r *Receiver) checkSignature(pass *gates, in http.Header, body []byte, now 
 func (r *Receiver) malformed(in http.Header, body []byte, why error, now time.Time) *problem {
 	r.metrics.malformed.Inc()
 	l := r.deadLetter(body, why, now, in)
-	if p := r.failed(&l.msg, r.store.put(&l.msg)); p != nil {
+	_, err := r.store.put(&l.msg)
+	if p := r.failed(&l.msg, err); p != nil {
 		return p
 	}
 	r.reuse(l)

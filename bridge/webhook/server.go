@@ -18,7 +18,10 @@ const stopWithin = 10 * time.Second
 func (r *Receiver) Serve(ctx context.Context, listener net.Listener) error {
 	server := r.server()
 	if r.cfg.TLS.CertFile != "" {
-		config, err := newTLS(r.cfg.TLS, r.log)
+		config, expiry, err := newTLS(r.cfg.TLS, r.log)
+		if err == nil {
+			err = certificateExpiry(r.registerer, expiry)
+		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("webhook: %w", err), listener.Close())
 		}

@@ -8,11 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // newTLS returns the configuration of the listener. Certificates are read again when their files change; connections that are open keep
 // what they began with.
-func newTLS(cfg TLSConfig, log *slog.Logger) (*tls.Config, error) {
+func newTLS(cfg TLSConfig, log *slog.Logger) (config *tls.Config, expiry func() time.Time, err error) {
 	var current atomic.Pointer[tls.Config]
 	files := []string{cfg.CertFile, cfg.KeyFile}
 	if cfg.ClientCAFile != "" {
@@ -27,15 +28,30 @@ func newTLS(cfg TLSConfig, log *slog.Logger) (*tls.Config, error) {
 		return nil
 	}, files...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &tls.Config{
+	config = &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			watch.look()
 			return current.Load(), nil
 		},
+	}
+	return config, func() time.Time {
+		watch.look()
+		return expiryOf(current.Load().Certificates)
 	}, nil
+}
+
+// expiryOf returns when the first certificate of a list expires.
+func expiryOf(all []tls.Certificate) time.Time {
+	var earliest time.Time
+	for _, c := range all {
+		if leaf := c.Leaf; leaf != nil && (earliest.IsZero() || leaf.NotAfter.Before(earliest)) {
+			earliest = leaf.NotAfter
+		}
+	}
+	return earliest
 }
 
 func serverTLS(cert tls.Certificate, clients *x509.CertPool) *tls.Config {
