@@ -7,36 +7,63 @@ import (
 	"testing"
 )
 
-func TestTheREADMEIsTrue(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+// simulatorPage is the page of the simulator for authors of bots.
+func simulatorPage(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/simulator.md")
 	must(t, err)
+	return string(text)
+}
+
+// TestTheCommandsOfThePageWork does what each curl of docs/simulator.md would do, in order.
+func TestTheCommandsOfThePageWork(t *testing.T) {
 	s := start(t, Options{})
 	hook := receive(t, nil)
-	commands := regexp.MustCompile(`(?m)^curl -d '(.*)' -H 'Content-Type: application/json' HOST/_sim/(.*)$`).FindAllStringSubmatch(string(text), -1)
-	if len(commands) != 4 {
-		t.Fatalf("%d commands", len(commands))
+	lines := regexp.MustCompile(`(?m)^curl .*$`).FindAllString(simulatorPage(t), -1)
+	if len(lines) < 10 {
+		t.Fatalf("%d commands", len(lines))
 	}
-	for _, c := range commands {
-		body := strings.Replace(c[1], "http://127.0.0.1:8080/webhooks/TOKEN", hook.URL, 1)
-		if a := at(t, s, "POST", c[2], body); a.status != 200 {
-			t.Errorf("%s: %+v", c[0], a)
+	form := regexp.MustCompile(`^curl (?:-X (\w+) )?'?127\.0\.0\.1:8090/_sim/([^ ']*)'?(?: -H 'Content-Type: application/json' -d '(.*)')?$`)
+	for _, line := range lines {
+		c := form.FindStringSubmatch(line)
+		if c == nil {
+			t.Errorf("not understood: %s", line)
+			continue
+		}
+		method := c[1]
+		if fallback(&method, "GET"); c[3] != "" {
+			method = "POST"
+		}
+		body := strings.ReplaceAll(c[3], "http://127.0.0.1:8080/webhooks/a-secret-for-webhooks", hook.URL)
+		if a := at(t, s, method, c[2], body); a.status != 200 && a.status != 204 {
+			t.Errorf("%s: %+v", line, a)
 		}
 	}
-	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if a := at(t, s, "POST", "faults", blocks[0][1]); a.status != 204 {
-		t.Errorf("the fault: %+v", a)
+	if c, err := s.Conversation(2); err != nil || c.Contact.Name != "Di" {
+		t.Errorf("%+v, %v", c, err)
 	}
-	if _, err := ParseScenario([]byte(blocks[1][1])); err != nil {
+}
+
+func TestThePageTellsEverything(t *testing.T) {
+	text := simulatorPage(t)
+	story := regexp.MustCompile("(?s)<!-- story.json -->\n```json\n(.*?)```").FindStringSubmatch(text)
+	if _, err := ParseScenario([]byte(story[1])); err != nil {
 		t.Error(err)
 	}
+	var names []string
 	for _, effect := range append(requestEffects(), deliveryEffects()...) {
-		if !strings.Contains(string(text), "`"+string(effect)+"`") {
-			t.Errorf("the effect %s is not explained", effect)
-		}
+		names = append(names, string(effect))
 	}
 	for _, p := range Profiles() {
-		if !strings.Contains(string(text), "`"+string(p)+"`") {
-			t.Errorf("the profile %s is not explained", p)
+		names = append(names, string(p))
+	}
+	for _, op := range []Operation{OpSendMessage, OpCreateConversation, OpDeliverToAgent, OpFinish, OpCreateContact, OpListInboxes,
+		OpCreateWebhook, OpCreateBot, OpAssignBot, OpToken, OpDelivery} {
+		names = append(names, string(op))
+	}
+	for _, name := range append(names, "pick-up", "say", "note", "return", "resolve", DefaultToken, DefaultTenant, DefaultClientID, DefaultClientSecret) {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("%s is not explained", name)
 		}
 	}
 }
