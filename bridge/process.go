@@ -12,6 +12,7 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/broker"
 	"github.com/cxbridge/cxbridge/bridge/command"
+	"github.com/cxbridge/cxbridge/bridge/drift"
 	"github.com/cxbridge/cxbridge/bridge/lease"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
 	"github.com/cxbridge/cxbridge/bridge/pause"
@@ -27,6 +28,7 @@ type process struct {
 	*Bridge
 	ledger   *ledger.Ledger
 	spool    *spool.Spool // nil in embedded mode
+	drift    *drift.Watch
 	receiver *webhook.Receiver
 	client   *cxapi.Client // nil if nothing calls the API
 	tokens   *exchangeable // of client
@@ -174,9 +176,14 @@ func (p *process) build(context.Context) error {
 		p.client = client
 		p.undo.add("cx", func(context.Context) error { client.CloseIdleConnections(); return nil })
 	}
+	watch, err := drift.New(p.log, p.metrics)
+	if err != nil {
+		return fmt.Errorf("drift: %w", err)
+	}
+	p.drift = watch
 	deps := webhook.Deps{
 		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Keyed: p.cfg.Subjects.Keyed, Publisher: p.broker.JetStream(),
-		Echo: p.ledger, Fingerprint: ledger.Fingerprint, MaxPayload: p.broker.Conn().MaxPayload, Log: p.log, Registerer: p.metrics,
+		Echo: p.ledger, Fingerprint: ledger.Fingerprint, Drift: p.drift, MaxPayload: p.broker.Conn().MaxPayload, Log: p.log, Registerer: p.metrics,
 	}
 	if p.spool != nil {
 		deps.Spool = p.spool
@@ -196,7 +203,7 @@ func (p *process) buildAdmin() error {
 	}
 	p.operator = &adminServer{
 		ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: telemetry.Handler(p.metrics, p.log), contract: p.contract,
-		local: onLoopback(p.cfg.Admin.Listen),
+		drift: p.drift, local: onLoopback(p.cfg.Admin.Listen),
 	}
 	p.operator.token.Store(&secrets.admin)
 	p.live.inForce, p.live.secrets = p.cfg, secrets
@@ -216,6 +223,7 @@ func (p *process) serve(ctx context.Context) error {
 	}
 	p.log.Info("taking webhooks", "address", p.webhook.Addr().String(), "admin", p.admin.Addr().String())
 	p.intake.run("webhook listener", func(ctx context.Context) error { return p.receiver.Serve(ctx, p.webhook) })
+	p.support.run("drift", p.drift.Run)
 	p.support.run("spool", p.receiver.Drain)
 	p.support.run("webhook registration", p.register)
 	p.support.run("nats", func(ctx context.Context) error { return p.join(ctx, p.operator.ready) })

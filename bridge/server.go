@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/cxbridge/cxbridge/bridge/drift"
 )
 
 // adminServer answers operators: is it alive, is it ready, what does it count, what is the contract.
@@ -22,6 +24,7 @@ type adminServer struct {
 	metrics  http.Handler
 	contract []byte // the AsyncAPI document
 	local    bool   // only this machine can reach the listener
+	drift    *drift.Watch
 }
 
 func (a *adminServer) handler() http.Handler {
@@ -34,6 +37,7 @@ func (a *adminServer) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.ready.serve(a.allowed))
 	mux.Handle("GET /metrics", a.guard(a.metrics))
 	mux.Handle("GET /asyncapi.json", a.guard(http.HandlerFunc(a.serveContract)))
+	mux.Handle("GET /drift", a.guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a.drift.Report()) })))
 	if a.local {
 		return localOnly(mux)
 	}

@@ -30,6 +30,7 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 func (p *process) rpc(ready *readiness) *rpc.Service {
 	queries := p.operate()
 	queries["bridge.status"] = p.status(ready)
+	queries["bridge.drift"] = func(context.Context, []byte) (any, error) { return p.drift.Report(), nil }
 	if p.client != nil {
 		queries["inbox.list"] = p.inboxes
 	}

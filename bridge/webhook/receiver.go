@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cxbridge/cxbridge/subjects"
+	"github.com/cxbridge/cxbridge/subjects/schema"
 )
 
 // Path is what the path of a webhook begins with; a path token follows.
@@ -32,6 +33,7 @@ type Deps struct {
 	Spool       Spool                       // nil if the bus is in this process, as then nothing else survives its failure
 	Echo        Echo                        // nil: nothing is known of own messages
 	Fingerprint func(content string) string // of Echo; needed with it
+	Drift       Drift                       // nil: nobody watches what the vendor changes
 	MaxPayload  func() int64                // the largest message that the bus takes, in bytes; 0 or nil while that is not known
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer // nil: nothing is exported
@@ -48,6 +50,7 @@ type Receiver struct {
 	volatile    map[string]bool
 	echo        Echo
 	fingerprint func(string) string
+	drift       Drift
 	log         *slog.Logger
 	registerer  prometheus.Registerer
 
@@ -66,11 +69,10 @@ type Receiver struct {
 	signatureTrouble trouble
 }
 
-// knownEvents are the events that the vendor is known to send.
-var knownEvents = []string{
-	"conversation_created", "conversation_updated", "conversation_status_changed", "conversation_opened", "conversation_resolved",
-	"conversation_typing_on", "conversation_typing_off", "message_created", "message_updated", "contact_created", "contact_updated",
-	"inbox_created", "inbox_updated", "webwidget_triggered",
+// Drift watches what the vendor changes.
+type Drift interface {
+	// Offer gives an event to be looked at. It never waits, and holds neither the name nor the body after it returned.
+	Offer(name string, body []byte, now time.Time)
 }
 
 // New makes a receiver. The configuration must have passed its [Config.Check]; what it says of files is read here.
@@ -83,10 +85,10 @@ func New(cfg Config, deps Deps) (*Receiver, error) {
 	}
 	r := &Receiver{
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, source: subjects.CESource(deps.Tenant), keyed: deps.Keyed,
-		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, log: deps.Log, registerer: deps.Registerer,
+		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, drift: deps.Drift, log: deps.Log, registerer: deps.Registerer,
 		loops: newLoopGuard(cfg.MaxBotTurns), conns: newConnections(cfg.MaxConnections),
 	}
-	for _, name := range knownEvents {
+	for _, name := range schema.EventNames() {
 		r.known[name] = deps.Names.Event(name)
 	}
 	for _, name := range cfg.VolatileMembers {
@@ -109,7 +111,7 @@ func (r *Receiver) prepare(cfg Config, deps Deps) (err error) {
 		return err
 	}
 	r.gates.Store(open)
-	if r.metrics, err = newMetrics(deps.Registerer, knownEvents, r.conns.count); err != nil {
+	if r.metrics, err = newMetrics(deps.Registerer, schema.EventNames(), r.conns.count); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	r.store = newStore(cfg, deps, r.metrics)
@@ -174,6 +176,9 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 	}
 	r.metrics.taken(e.name, l.by, came, start)
 	r.tell(&l.msg, start)
+	if r.drift != nil {
+		r.drift.Offer(e.name, body, now)
+	}
 	r.reuse(l)
 	w.Header()["Content-Type"] = jsonContent
 	_, _ = w.Write(emptyObject) // The event is stored; that the sender is told so cannot be made certain anyway.

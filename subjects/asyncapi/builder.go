@@ -123,10 +123,12 @@ func parameter(name string) object {
 	return object{"description": meaning[name]}
 }
 
-// with returns headers with more of them.
-func with(headers object, more object) object {
-	all := maps.Clone(headers)
-	maps.Copy(all, more)
+// with returns an object with the members of others.
+func with(one object, more ...object) object {
+	all := maps.Clone(one)
+	for _, m := range more {
+		maps.Copy(all, m)
+	}
 	return all
 }
 

@@ -10,13 +10,15 @@ import (
 // Queries are the endpoints of the micro service that are no commands. A bridge that does not call the API has no inbox.list.
 func Queries() []string {
 	return []string{
-		"bridge.dead.list", "bridge.dead.replay", "bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "inbox.list",
+		"bridge.dead.list", "bridge.dead.replay", "bridge.drift", "bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "inbox.list",
 	}
 }
 
 // about tells what a query does, and what its body may say.
 func about(query string) string {
 	switch query {
+	case "bridge.drift":
+		return "What the bridge that happens to be asked has seen in events that nobody knows: members, values and event names of the vendor's."
 	case "bridge.explain":
 		return "Everything known of a command, a message or an event: {\"id\"}."
 	case "bridge.pause":
@@ -45,10 +47,10 @@ func (b *builder) events() {
 		name := "event." + l.Name
 		all = append(all, name)
 		b.message(eventMessage(l))
-		if l.Event != "" {
+		for _, event := range l.Events {
 			b.add(channel{
-				name: name, address: b.names.Event(l.Event), stream: stream, tag: "events", action: send,
-				does: "Events " + l.Event + ", body as the vendor sent it.", messages: []string{name},
+				name: "event." + event, address: b.names.Event(event), stream: stream, tag: "events", action: send,
+				does: "Events " + event + ", body as the vendor sent it.", messages: []string{name},
 			})
 		}
 	}

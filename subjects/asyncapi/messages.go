@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"github.com/cxbridge/cxbridge/subjects"
-	"github.com/cxbridge/cxbridge/subjects/schema"
 )
 
 // What the examples are about.
@@ -14,45 +13,6 @@ const (
 	exampleID     = "bot1-9001"
 	exampleTrace  = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 )
-
-func eventMessage(l schema.Layout) message {
-	m := message{
-		name: "event." + l.Name, title: l.Name, about: "The body as the vendor sent it, byte for byte.", carrier: subjects.OnEvents, payload: schemaRef("event." + l.Name),
-	}
-	switch l.Event {
-	case subjects.EventMessageCreated:
-		m.carrier = subjects.OnMessageEvents
-		m.headers = with(eventHeaders(l.Event, "9001"), object{
-			subjects.HeaderMessageID: "9001", subjects.HeaderMessageType: subjects.Incoming, subjects.HeaderPrivate: "false",
-			subjects.HeaderOrigin: string(subjects.OriginCustomer),
-		})
-		m.body = object{
-			"event": l.Event, "id": 9001, "content": "hi", "content_type": "text", "message_type": "incoming", "private": false,
-			"created_at": "2026-11-22T10:00:00.000Z", "inbox": object{"id": 5, "name": "Web"},
-			"sender":       object{"id": 77, "name": "Ann", "email": "ann@example.test"},
-			"conversation": object{"id": 42, "inbox_id": 5, "status": "pending"},
-		}
-	case subjects.EventConversationCreated:
-		m.headers = eventHeaders(l.Event, "42")
-		m.body = object{"event": l.Event, "id": 42, "inbox_id": 5, "status": "pending", "channel": "Channel::Api", "messages": []any{}}
-	default:
-		m.title, m.about = "any event", "Any other event, the body as the vendor sent it. Those about a message have the headers of message_created."
-		m.headers = eventHeaders("conversation_status_changed", "42", "0b5a")
-		m.body = object{"event": "conversation_status_changed", "id": 42, "inbox_id": 5, "status": "open"}
-	}
-	return m
-}
-
-func eventHeaders(name string, parts ...string) object {
-	id := subjects.EventID(exampleTenant, name, parts...)
-	return object{
-		subjects.HeaderMsgID: id, subjects.HeaderCESpecVersion: subjects.CESpecVersion, subjects.HeaderCEID: id,
-		subjects.HeaderCESource: subjects.CESource(exampleTenant), subjects.HeaderCEType: "com.sangoma.cx." + name, subjects.HeaderCETime: exampleTime,
-		subjects.HeaderCESubject: "conversation/42", subjects.HeaderContentType: subjects.ContentTypeJSON,
-		subjects.HeaderEvent: name, subjects.HeaderTenant: exampleTenant, subjects.HeaderReceivedAt: exampleTime,
-		subjects.HeaderConversationID: "42", subjects.HeaderInboxID: "5",
-	}
-}
 
 func exampleCommand(k subjects.Kind) object {
 	switch k {
