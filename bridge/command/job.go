@@ -187,6 +187,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 	switch {
 	case record.Outcome != nil:
 		j.found = true
+		j.shift.metrics.repeats.Inc()
 		return 0, j.answer(*record.Outcome)
 	case record.Claim != nil:
 		return 0, j.interrupted(*record.Claim)

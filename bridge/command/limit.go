@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -304,12 +305,24 @@ type view struct {
 	Paused  bool
 	Breaker string
 	Limit   float64 // calls a second; +Inf without a limit
+	Most    float64 // the same, as configured
 	Hold    time.Time
 	Queued  int
+	Granted int // permits that are held
+}
+
+func perSecond(l rate.Limit) float64 {
+	if l == rate.Inf {
+		return math.Inf(1)
+	}
+	return float64(l)
 }
 
 func (g *gate) view() view {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return view{Paused: g.paused, Breaker: g.breaker.State().String(), Limit: float64(g.limiter.Limit()), Hold: g.hold, Queued: len(g.queue)}
+	return view{
+		Paused: g.paused, Breaker: g.breaker.State().String(), Limit: perSecond(g.limiter.Limit()), Most: perSecond(g.most), Hold: g.hold,
+		Queued: len(g.queue), Granted: len(g.granted),
+	}
 }

@@ -109,6 +109,7 @@ type Status struct {
 	Held        int    // commands in memory
 	Running     int    // steps of commands that are running
 	Lanes       int    // conversations and contacts with commands in memory
+	Waiting     int    // of them, those whose first command waits for its next attempt
 	OldestKey   string // the lane whose command has blocked it the longest
 	OldestSince time.Time
 	Paused      bool
@@ -128,7 +129,7 @@ func (r *Runner) Status() Status {
 		return st
 	}
 	l := s.lanes.Stats()
-	st.Epoch, st.Held, st.Running, st.Lanes, st.OldestKey, st.OldestSince = s.epochNumber, s.held.len(), l.Active, l.Lanes, l.OldestKey, l.OldestBlocked
+	st.Epoch, st.Held, st.Running, st.Lanes, st.Waiting, st.OldestKey, st.OldestSince = s.epochNumber, s.held.len(), l.Active, l.Lanes, l.Blocked, l.OldestKey, l.OldestBlocked
 	select {
 	case <-s.pulls:
 		st.Active = true
@@ -281,6 +282,7 @@ func (s *shift) complain(what string, err error) {
 }
 
 func (s *shift) panicked(key string, recovered any, stack []byte) {
+	s.metrics.panics.Inc()
 	s.log.Error("a command panicked and is tried again", "lane", key, "panic", fmt.Sprint(recovered), "stack", string(stack))
 }
 

@@ -92,6 +92,7 @@ func (j *job) search(cause string) state {
 
 // settledBy ends the command as done.
 func (j *job) settledBy(echo *sighting) state {
+	j.shift.metrics.doubts[doubtEcho].Inc()
 	if j.kind == subjects.ConversationStart {
 		j.conversation = echo.conversation
 		if j.contact.IsZero() {
@@ -113,8 +114,10 @@ func (j *job) park(cause string) state {
 	if j.shift.cfg.OnUnknown == Resend && j.spent <= j.shift.cfg.RetryFor {
 		pause := j.pauses().NextBackOff()
 		j.spent += pause
+		j.shift.metrics.doubts[doubtResent].Inc()
 		return j.release(pause)
 	}
+	j.shift.metrics.doubts[doubtParked].Inc()
 	detail := fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.patience(j.foreign), cause)
 	return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, detail})
 }
