@@ -54,7 +54,8 @@ func parseLevel(s string) (slog.Level, error) {
 	return 0, fmt.Errorf("log level %q: must be debug, info, warn or error", s)
 }
 
-// NewLogger returns a logger that writes to w as c says. Whether w is a terminal decides the format auto, and colour.
+// NewLogger returns a logger that writes to w as c says. Whether w is a terminal decides the format auto, and colour. It writes the values of
+// [LogFields] only, and of lines that are alike only so many a second; how many it left out it tells.
 func NewLogger(w io.Writer, c Config) (*slog.Logger, error) {
 	log, _, err := NewAdjustable(w, c)
 	return log, err
@@ -68,11 +69,16 @@ func NewAdjustable(w io.Writer, c Config) (*slog.Logger, *Level, error) {
 	}
 	level := &Level{}
 	level.current.Set(first)
-	return newLogger(w, c.Format, &level.current), level, nil
+	lines := newBounded(newShown(newHandler(w, c.Format, &level.current)))
+	level.second = lines.second
+	return slog.New(lines), level, nil
 }
 
 // Level is from where on lines are logged.
-type Level struct{ current slog.LevelVar }
+type Level struct {
+	current slog.LevelVar
+	second  *second
+}
 
 // Set sets the level by its name; one that does not exist changes nothing.
 func (l *Level) Set(name string) error {
@@ -83,12 +89,15 @@ func (l *Level) Set(name string) error {
 	return err
 }
 
-func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+// Flush tells at once how many lines were left out in this second. It belongs before the end of the process.
+func (l *Level) Flush() { l.second.flush() }
+
+func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
 	terminal := IsTerminal(w)
 	if format == FormatJSON || format == FormatAuto && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: inSeconds})
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""}))
+	return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})
 }
 
 // IsTerminal reports whether w is a terminal.

@@ -19,12 +19,12 @@ func TestLogIsJSONAwayFromATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Debug("too quiet")
-	log.Info("ready", "webhooks", "127.0.0.1:8080")
+	log.Info("ready", "address", "127.0.0.1:8080")
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("not one JSON object: %v\n%s", err, out.String())
 	}
-	if line["msg"] != "ready" || line["webhooks"] != "127.0.0.1:8080" {
+	if line["msg"] != "ready" || line["address"] != "127.0.0.1:8080" {
 		t.Errorf("line = %v", line)
 	}
 }
@@ -35,8 +35,8 @@ func TestTextFormatHasNoColourAwayFromATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log.Debug("hello", "n", 1)
-	if got := out.String(); !strings.Contains(got, "hello n=1") || strings.Contains(got, "\x1b") {
+	log.Debug("hello", "bytes", 1)
+	if got := out.String(); !strings.Contains(got, "hello bytes=1") || strings.Contains(got, "\x1b") {
 		t.Errorf("line = %q", got)
 	}
 }
@@ -71,7 +71,7 @@ func TestTheLevelCanBeSetAtAnyTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		child := log.With("part", "child")
+		child := log.With("by", "child")
 		child.Info("one")
 		if err := level.Set("debug"); err != nil {
 			t.Fatal(err)
