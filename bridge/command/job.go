@@ -54,6 +54,7 @@ type progress struct {
 	lookedUp   bool // nobody but this job can have claimed the command since
 	nonce      string
 	claim      ledger.Claim
+	after      uint64          // sequence of the ledger's record after which the claim is, or the next one is to be
 	foreign    bool            // the claim is of an earlier life
 	unrecorded bool            // a call was made that the ledger does not know the end of, or a claim is to be given back
 	calling    bool            // the API call has begun and not returned
@@ -78,6 +79,7 @@ type progress struct {
 	print                          string
 	stands                         *ledger.Outcome // set when the command has ended
 	found                          bool            // it had ended before this job looked it up
+	clash                          bool            // the id was used before, for a command of another kind
 }
 
 // submit makes a job of a delivery, unless it is held already.
@@ -180,17 +182,26 @@ func newProgress(o order) *progress {
 // lookUp asks the ledger what became of the command before.
 func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 	record, err := j.shift.ledger.Find(ctx, j.id)
+	if errors.Is(err, ledger.ErrUnreadable) {
+		return 0, j.illegible(err)
+	}
 	if err != nil {
 		return j.fault(err)
 	}
 	j.lookedUp = true
 	switch {
+	case record.Kind != "" && record.Kind != j.kind:
+		return 0, j.misused(record.Kind)
 	case record.Outcome != nil:
 		j.found = true
 		j.shift.metrics.repeats.Inc()
 		return 0, j.answer(*record.Outcome)
 	case record.Claim != nil:
+		j.goOn(record.Progress)
 		return 0, j.interrupted(*record.Claim)
+	case record.Released > 0:
+		j.goOn(record.Progress)
+		j.after = record.Released
 	}
 	return 0, j.ready
 }
@@ -269,7 +280,7 @@ func (j *job) take(ctx context.Context) (time.Duration, state) {
 	var taken *ledger.ClaimedError
 	if err != nil {
 		j.shift.gate.leave(&j.permit)
-		if errors.As(err, &taken) {
+		if errors.As(err, &taken) || errors.Is(err, ledger.ErrUnreadable) && !errors.Is(err, ledger.ErrFenced) {
 			return 0, j.lookUp
 		}
 		j.trouble = j.claiming
@@ -295,7 +306,7 @@ func (j *job) take(ctx context.Context) (time.Duration, state) {
 }
 
 func (j *job) toClaim() ledger.Claim {
-	c := ledger.Claim{CommandID: j.id, Nonce: j.nonce, Kind: j.kind, Key: j.key, Fingerprint: j.fingerprint(), Attempts: j.attempts}
+	c := ledger.Claim{CommandID: j.id, Nonce: j.nonce, Kind: j.kind, Key: j.key, Fingerprint: j.fingerprint(), Attempts: j.attempts, After: j.after}
 	if j.command.Message != nil {
 		c.MessageType = j.command.Message.MessageType
 	}
@@ -307,15 +318,4 @@ func (j *job) fingerprint() string {
 		j.print = ledger.Fingerprint(j.command.Message.Content)
 	}
 	return j.print
-}
-
-// release gives the claim back, because what it was for was certainly not done, or may be done again; after the wait comes another attempt.
-func (j *job) release(wait time.Duration) state {
-	return func(ctx context.Context) (time.Duration, state) {
-		if err := j.shift.epoch.Release(ctx, j.claim); err != nil {
-			return j.fault(err)
-		}
-		j.claim, j.foreign, j.unrecorded, j.nonce = ledger.Claim{}, false, false, ""
-		return j.untilExpiry(wait), j.ready
-	}
 }

@@ -53,7 +53,7 @@ func (j *job) ours(ctx context.Context, e sighting) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return made(e.message.String()), nil
+	return made.Made(e.message.String()), nil
 }
 
 // broken tells which precondition an event breaks. An event that was stored with the command's own time was before it.

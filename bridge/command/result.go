@@ -38,7 +38,7 @@ func (j *job) outcome(v verdict) ledger.Outcome {
 	}
 	return ledger.Outcome{
 		Result: r, Key: j.key, ReplyTo: j.replyTo, DeadLetter: v.status.DeadLetter(), History: j.history,
-		MessageID: j.message.String(), Fingerprint: j.fingerprint(),
+		MessageID: j.message.String(), Fingerprint: j.fingerprint(), After: j.after,
 	}
 }
 
@@ -50,21 +50,27 @@ func (j *job) note(status int, reason subjects.Reason, detail string) {
 	}
 }
 
-// resultID is the message id of a result.
-func resultID(commandID string) string { return "result-" + subjects.Token(commandID) }
+// resultID is the message id of a result. That of a command whose id was used before, for another one, has to differ from that one's.
+func (j *job) resultID() string {
+	r := j.stands.Result
+	if j.clash {
+		return "result-" + string(r.Command) + "-" + subjects.Token(r.CommandID)
+	}
+	return "result-" + subjects.Token(r.CommandID)
+}
 
 // resultMessage makes the message for a subject; the trace of the command goes on in it.
-func resultMessage(subject string, o *ledger.Outcome, original header) (*nats.Msg, error) {
-	body, err := o.ResultJSON()
+func (j *job) resultMessage(subject string) (*nats.Msg, error) {
+	body, err := j.stands.ResultJSON()
 	if err != nil {
 		return nil, err
 	}
-	r := o.Result
+	r, original := j.stands.Result, j.header
 	const most = 16
 	h, values := make(nats.Header, most), make([]string, 0, most) // all values share one array
 	for _, each := range [...]struct{ name, value string }{
 		{subjects.HeaderCESpecVersion, subjects.CESpecVersion},
-		{subjects.HeaderCEID, resultID(r.CommandID)},
+		{subjects.HeaderCEID, j.resultID()},
 		{subjects.HeaderCESource, subjects.CESource(r.Tenant)},
 		{subjects.HeaderCEType, "cx.result." + string(r.Command)},
 		{subjects.HeaderCETime, r.FinishedAt.String()},
@@ -127,6 +133,6 @@ func (j *job) letter() deadletter.Letter {
 	return deadletter.Letter{
 		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.subject, Header: j.header.all(), Data: j.data},
 		CommandID: r.CommandID, Status: r.Status, Reason: r.Reason, Detail: r.Detail, Attempts: r.Attempts, History: j.stands.History,
-		FailedAt: r.FinishedAt.Time,
+		FailedAt: r.FinishedAt.Time, Apart: j.clash,
 	}
 }

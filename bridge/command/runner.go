@@ -50,12 +50,12 @@ type Deps struct {
 type records interface {
 	Find(ctx context.Context, commandID string) (ledger.Record, error)
 	ClaimedAt(ctx context.Context, c ledger.Claim) (time.Time, error)
-	MadeByAnother(ctx context.Context, since time.Time, commandID string) (func(messageID string) bool, error)
+	MadeByAnother(ctx context.Context, since time.Time, commandID string) (ledger.Makers, error)
 }
 
 type epochRecords interface {
 	Claim(ctx context.Context, c ledger.Claim) (ledger.Claim, error)
-	Release(ctx context.Context, c ledger.Claim) error
+	Release(ctx context.Context, c ledger.Claim, p ledger.Progress) (uint64, error)
 	Settle(ctx context.Context, o ledger.Outcome) (ledger.Outcome, error)
 }
 

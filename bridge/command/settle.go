@@ -30,6 +30,9 @@ func (j *job) settle(o ledger.Outcome) state {
 	j.ended = &o
 	return func(ctx context.Context) (time.Duration, state) {
 		stands, err := j.shift.epoch.Settle(ctx, o)
+		if errors.Is(err, ledger.ErrUnreadable) && !errors.Is(err, ledger.ErrFenced) {
+			return 0, j.illegible(err)
+		}
 		if err != nil {
 			return j.fault(err)
 		}
@@ -66,7 +69,7 @@ func (j *job) original() bool {
 // announced publishes the result. The stream takes one message on the subject, so that there is one result.
 func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
-	m, err := resultMessage(subject, j.stands, j.header)
+	m, err := j.resultMessage(subject)
 	if err == nil {
 		err = j.shift.publishOnce(ctx, m)
 	}
@@ -122,7 +125,7 @@ func (j *job) replied(context.Context) (time.Duration, state) {
 	if j.replyTo == "" {
 		return 0, j.acknowledged
 	}
-	m, err := resultMessage(j.replyTo, j.stands, j.header)
+	m, err := j.resultMessage(j.replyTo)
 	if err == nil {
 		err = j.shift.conn.PublishMsg(m)
 	}

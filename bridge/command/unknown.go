@@ -24,7 +24,7 @@ const (
 
 // interrupted goes on with a claim of an earlier life, under which a call may have been made.
 func (j *job) interrupted(claim ledger.Claim) state {
-	j.claim, j.foreign, j.ambiguous = claim, true, true
+	j.claim, j.after, j.foreign, j.ambiguous = claim, claim.After, true, true
 	j.attempts = max(j.attempts, claim.Attempts+1)
 	const cause = "the bridge that carried the command out stopped before it recorded what came of it"
 	if kept, found := j.shift.recall(claim); found {
@@ -178,10 +178,10 @@ func (j *job) candidates(ctx context.Context, from, outcomes time.Time) ([]sight
 		return nil, nil
 	}
 	made, err := j.shift.ledger.MadeByAnother(ctx, outcomes, j.id)
-	if err != nil {
+	if err != nil || !made.Complete() { // each of them may be of a command whose outcome cannot be read
 		return nil, err
 	}
-	return slices.DeleteFunc(alike, func(e sighting) bool { return made(e.message.String()) }), nil
+	return slices.DeleteFunc(alike, func(e sighting) bool { return made.Made(e.message.String()) }), nil
 }
 
 // conversations are the candidates of a conversation.start.
@@ -225,6 +225,10 @@ func (j *job) unmatched(ctx context.Context, since time.Time) (int, error) {
 			continue
 		}
 		record, err := j.shift.ledger.Find(ctx, r.CommandID)
+		if errors.Is(err, ledger.ErrUnreadable) {
+			sum += max(r.Attempts, 1)
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}

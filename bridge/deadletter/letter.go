@@ -28,6 +28,7 @@ type Letter struct {
 	Attempts  int    // calls made at the API
 	History   []subjects.Attempt
 	FailedAt  time.Time
+	Apart     bool // the command id may name another letter, of a command of another kind
 }
 
 // Original is a message as it came: headers that begin with "Nats-" are not kept.
@@ -99,6 +100,9 @@ func (l Letter) name() string {
 
 // id is the same each time the same letter is put.
 func (l Letter) id() string {
+	if l.CommandID != "" && l.Apart {
+		return "dead-" + l.Subject + "-" + headerID(l.CommandID)
+	}
 	if l.CommandID != "" {
 		return "dead-" + headerID(l.CommandID)
 	}

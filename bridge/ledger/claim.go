@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Claim claims a command. It returns the claim with its sequence. A [*ClaimedError] says that the command was claimed before; a claim with the same
-// nonce is this one and no error. [ErrFenced] and [ErrFull] say what they say. With any other error it is not known whether the command is claimed: claim it
+// Claim claims a command. It returns the claim with its sequence. A [*ClaimedError] says that the command was claimed before, and that claim was
+// not given back, or that it is not known after which record it is to be claimed; a claim with the same nonce is this one and no error. [ErrFenced] and [ErrFull] say what they say. With any other error it is not known whether the command is claimed: claim it
 // again, with the same nonce.
 func (e *Epoch) Claim(ctx context.Context, c Claim) (Claim, error) {
 	if c.CommandID == "" || c.Nonce == "" {
 		return c, errors.New("claim: a command id and a nonce are needed")
 	}
 	c.Epoch = e.number
-	seq, err := e.put(ctx, e.part(c.Key), e.ledger.claimSubject(c.CommandID), c.record())
+	seq, err := e.put(ctx, e.part(c.Key), e.ledger.after(c.CommandID, c.After), c.record())
 	var taken *takenError
 	if errors.As(err, &taken) {
 		return e.compare(c, taken.message)
@@ -35,7 +35,7 @@ func (e *Epoch) compare(c Claim, found *stored) (Claim, error) {
 		return c, fmt.Errorf("claim command %s: %w", c.CommandID, err)
 	}
 	stands := record.claim(found.Sequence, found.Time)
-	if record.Nonce != c.Nonce || record.CommandID != c.CommandID || record.Outcome != nil {
+	if record.Nonce != c.Nonce || record.CommandID != c.CommandID || record.Outcome != nil || record.Released != nil {
 		return c, &ClaimedError{stands}
 	}
 	e.hold(stands)
@@ -66,33 +66,26 @@ func (e *Epoch) let(commandID string) {
 	delete(e.held, commandID)
 }
 
-// Release gives a claim back, so that the command can be claimed again. Only release a claim if no call was made under it, or if the call was certainly
-// not carried out. Releasing twice is fine. [ErrFenced] says that another epoch has begun, and that the claim is its business now.
-func (e *Epoch) Release(ctx context.Context, c Claim) error {
-	if err := e.release(ctx, c); err != nil {
-		return fmt.Errorf("release command %s: %w", c.CommandID, err)
+// Release gives a claim back, so that the command can be claimed again, after the record whose sequence it returns. Only release a claim if no
+// call was made under it, if the call was certainly not carried out, or if it may be repeated. Releasing twice is fine. Errors are those of
+// [Epoch.Claim], without [*ClaimedError].
+func (e *Epoch) Release(ctx context.Context, c Claim, p Progress) (uint64, error) {
+	if c.Seq == 0 {
+		return 0, fmt.Errorf("release command %s: the claim has no sequence", c.CommandID)
+	}
+	record := claimRecord{
+		Version: recordVersion, CommandID: c.CommandID, Epoch: e.number, Kind: c.Kind, Key: c.Key, Attempts: p.Attempts, After: c.Seq,
+		Released: &releaseRecord{Unsure: p.Unsure, Spent: p.Spent.Milliseconds(), History: p.History},
+	}
+	seq, err := e.put(ctx, e.part(c.Key), e.ledger.after(c.CommandID, c.Seq), record)
+	var taken *takenError
+	if errors.As(err, &taken) { // by nothing else than a release, as only that follows a claim
+		seq, err = taken.message.Sequence, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("release command %s: %w", c.CommandID, err)
 	}
 	e.let(c.CommandID)
 	e.ledger.recent.released(c)
-	return nil
-}
-
-func (e *Epoch) release(ctx context.Context, c Claim) error {
-	if c.Seq == 0 {
-		return errors.New("the claim has no sequence")
-	}
-	if err := e.confirm(ctx, e.part(c.Key)); err != nil {
-		return err
-	}
-	return e.ledger.patiently(ctx, func() error {
-		failure := e.ledger.remove(ctx, c.Seq)
-		if failure == nil {
-			return nil
-		}
-		left, err := e.ledger.get(ctx, query{Seq: c.Seq})
-		if err == nil && left == nil {
-			return nil
-		}
-		return failure
-	})
+	return seq, nil
 }

@@ -34,7 +34,7 @@ func TestAZombieCanNeitherClaimNorSettleNorRelease(t *testing.T) {
 	if _, err := zombie.Settle(testContext(t), outcomeOf("c", "100")); !errors.Is(err, ErrFenced) {
 		t.Errorf("zombie settled without a claim: %v", err)
 	}
-	if err := zombie.Release(testContext(t), claimed); !errors.Is(err, ErrFenced) {
+	if _, err := zombie.Release(testContext(t), claimed, Progress{}); !errors.Is(err, ErrFenced) {
 		t.Errorf("zombie released: %v", err)
 	}
 	if found := mustFind(t, l, "a"); found.Claim == nil || found.Outcome != nil {
@@ -162,7 +162,7 @@ func TestReplicated(t *testing.T) {
 			attempt, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			byAnother, err := l.MadeByAnother(attempt, longAgo(), "x")
-			found = err == nil && byAnother(id)
+			found = err == nil && byAnother.Made(id)
 			return err
 		})
 		return found

@@ -48,7 +48,7 @@ func (l *Ledger) Follow(ctx context.Context) error {
 
 // follow reads until something fails, or until what it reads is our own and another epoch has begun after it; it returns where to go on.
 func (l *Ledger) follow(ctx context.Context, from bookmark) (bookmark, error) {
-	messages, err := l.read(ctx, from, l.names.Ledger("claim", "*"), l.names.Ledger("done", "*"))
+	messages, err := l.read(ctx, from, l.names.Ledger("claim", ">"), l.names.Ledger("done", "*"))
 	if err != nil {
 		return from, err
 	}
@@ -119,7 +119,11 @@ func (l *Ledger) note(message jetstream.Msg, meta *jetstream.MsgMetadata) {
 		}
 		return
 	}
-	if record, err := read[claimRecord](message.Subject(), message.Data()); err == nil && record.Outcome == nil {
+	switch record, err := read[claimRecord](message.Subject(), message.Data()); {
+	case err != nil || record.Outcome != nil:
+	case record.Released != nil:
+		l.recent.released(Claim{CommandID: record.CommandID})
+	default:
 		l.recent.claimed(record.claim(seq, at), at)
 	}
 }

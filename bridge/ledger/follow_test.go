@@ -92,9 +92,7 @@ func TestOwnEchoesAreKnownWithoutTheStream(t *testing.T) {
 	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, printOf(Fingerprint("hello"))); !ok || id != "a" {
 		t.Errorf("echo of %q while the call is under way", id)
 	}
-	if err := e.Release(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
+	mustRelease(t, e, c)
 	if id, ok := l.EchoOf("42", "100", subjects.Outgoing, printOf(Fingerprint("hello"))); ok {
 		t.Errorf("echo of %q after its release", id)
 	}

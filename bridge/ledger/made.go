@@ -26,8 +26,9 @@ type window struct {
 	last time.Time // of the last record that was read; from if none was
 	next uint64    // sequence at which the next reading begins; 0 to begin at from
 
-	mu       sync.RWMutex
-	commands map[string]string // ids of commands by the ids of messages
+	mu        sync.RWMutex
+	commands  map[string]string // ids of commands by the ids of messages
+	illegible time.Time         // of the last outcome that could not be read; zero if all could
 }
 
 // A window begins earlier than the search needs it, because the searches after a crash have claims of the same minute and come in any order. It is given
@@ -55,19 +56,36 @@ func (m *made) forget(ctx context.Context) error {
 	return nil
 }
 
-// MadeByAnother returns a function that reports whether a message was made by another command than the given one, as far as outcomes
-// were stored from since, by the server's clock, until the call of MadeByAnother.
-func (l *Ledger) MadeByAnother(ctx context.Context, since time.Time, commandID string) (func(messageID string) bool, error) {
+// Makers tells which messages were made by commands other than one.
+type Makers struct {
+	window    *window
+	commandID string
+	since     time.Time
+}
+
+// MadeByAnother returns the makers of messages other than a command, as far as outcomes were stored from since, by the server's clock, until the
+// call of MadeByAnother.
+func (l *Ledger) MadeByAnother(ctx context.Context, since time.Time, commandID string) (Makers, error) {
 	window, err := l.made.readSince(ctx, since)
 	if err != nil {
-		return nil, fmt.Errorf("read outcomes: %w", err)
+		return Makers{}, fmt.Errorf("read outcomes: %w", err)
 	}
-	return func(messageID string) bool {
-		window.mu.RLock()
-		defer window.mu.RUnlock()
-		maker, ok := window.commands[messageID]
-		return ok && maker != commandID
-	}, nil
+	return Makers{window, commandID, since}, nil
+}
+
+// Made reports whether a message is known to be made by another command.
+func (m Makers) Made(messageID string) bool {
+	m.window.mu.RLock()
+	defer m.window.mu.RUnlock()
+	maker, ok := m.window.commands[messageID]
+	return ok && maker != m.commandID
+}
+
+// Complete reports whether all outcomes could be read. One of a later version of the bridge cannot, and may be that of any message.
+func (m Makers) Complete() bool {
+	m.window.mu.RLock()
+	defer m.window.mu.RUnlock()
+	return m.window.illegible.IsZero() || m.window.illegible.Before(m.since)
 }
 
 func (m *made) readSince(ctx context.Context, since time.Time) (*window, error) {
@@ -137,11 +155,7 @@ func (l *Ledger) readTo(ctx context.Context, consumer jetstream.Consumer, last u
 		if meta.Sequence.Consumer != delivered {
 			return fmt.Errorf("delivery %d of outcomes instead of %d", meta.Sequence.Consumer, delivered)
 		}
-		record, err := read[makerRecord](message.Subject(), message.Data())
-		if err != nil {
-			return err
-		}
-		w.add(record, meta)
+		w.add(message, meta)
 		if meta.Sequence.Stream >= last {
 			return nil
 		}
@@ -156,10 +170,14 @@ func (w *window) serves(since time.Time) bool {
 	return len(w.commands) <= windowMost || since.Before(w.from.Add(2*windowLead))
 }
 
-func (w *window) add(record makerRecord, meta *jetstream.MsgMetadata) {
+func (w *window) add(message jetstream.Msg, meta *jetstream.MsgMetadata) {
+	record, err := read[makerRecord](message.Subject(), message.Data())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if record.MessageID != "" {
+	switch {
+	case err != nil:
+		w.illegible = meta.Timestamp
+	case record.MessageID != "":
 		w.commands[record.MessageID] = record.Result.CommandID
 	}
 	w.next, w.last = meta.Sequence.Stream+1, meta.Timestamp

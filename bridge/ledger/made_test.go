@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func madeByAnother(t *testing.T, l *Ledger, since time.Time, id string) func(str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return made.Made
 }
 
 func TestMessagesOfOtherCommandsAreKnown(t *testing.T) {
@@ -87,7 +86,7 @@ func TestManySearchesAtOnceShareOneReading(t *testing.T) {
 				t.Errorf("search: %v", err)
 				return
 			}
-			if made("m0") || !made("m1") || !made(fmt.Sprint("m", outcomes-1)) {
+			if made.Made("m0") || !made.Made("m1") || !made.Made(fmt.Sprint("m", outcomes-1)) {
 				t.Error("a message is missing")
 			}
 		})
@@ -144,13 +143,22 @@ func TestASearchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestAnOutcomeThatCannotBeReadFailsTheSearch(t *testing.T) {
+func TestAnOutcomeThatCannotBeReadMakesASearchIncompleteForAWhile(t *testing.T) {
 	l, _ := testLedger(t)
+	mustSettle(t, begin(t, l, 1), outcomeOf("b", "200"))
 	if _, err := l.js.Publish(testContext(t), l.doneSubject("a"), []byte(`{"v":2}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.MadeByAnother(testContext(t), longAgo(), "x"); err == nil || !strings.Contains(err.Error(), "another version") {
-		t.Errorf("error %v", err)
+	stream, err := l.js.Stream(testContext(t), l.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := stream.CachedInfo().State.LastTime
+	for since, complete := range map[time.Time]bool{at.Add(-time.Minute): false, at: false, at.Add(time.Nanosecond): true} {
+		made, err := l.MadeByAnother(testContext(t), since, "x")
+		if err != nil || made.Complete() != complete || !made.Made("200") {
+			t.Errorf("since %v: complete %v, %v", since.Sub(at), made.Complete(), err)
+		}
 	}
 }
 

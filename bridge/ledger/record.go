@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // merely added do not raise it, because readers ignore what they do not know.
 const recordVersion = 1
 
-// claimRecord is the body of claim.<token>.
+// claimRecord is the body of claim.<token> and claim.<token>.<sequence>: a claim, or what stands in its place.
 type claimRecord struct {
 	Version     int            `json:"v"`
 	CommandID   string         `json:"command_id"`
@@ -24,7 +23,16 @@ type claimRecord struct {
 	MessageType string         `json:"message_type,omitempty"`
 	Fingerprint string         `json:"fingerprint,omitempty"`
 	Attempts    int            `json:"attempts,omitempty"`
-	Outcome     *outcomeRecord `json:"outcome,omitempty"` // of a command that ended without having been claimed
+	After       uint64         `json:"after,omitempty"`    // sequence of the record before it
+	Outcome     *outcomeRecord `json:"outcome,omitempty"`  // of a command that ended without holding a claim
+	Released    *releaseRecord `json:"released,omitempty"` // of a claim that was given back
+}
+
+// releaseRecord tells that the calls under a claim were certainly not carried out, or may be repeated.
+type releaseRecord struct {
+	Unsure  bool               `json:"unsure,omitempty"`
+	Spent   int64              `json:"spent_ms,omitempty"`
+	History []subjects.Attempt `json:"history,omitempty"`
 }
 
 // outcomeRecord is the body of done.<token>.
@@ -62,14 +70,20 @@ type epochRecord struct {
 func (c Claim) record() claimRecord {
 	return claimRecord{
 		Version: recordVersion, CommandID: c.CommandID, Nonce: c.Nonce, Epoch: c.Epoch, Kind: c.Kind, Key: c.Key,
-		MessageType: c.MessageType, Fingerprint: c.Fingerprint, Attempts: c.Attempts,
+		MessageType: c.MessageType, Fingerprint: c.Fingerprint, Attempts: c.Attempts, After: c.After,
+	}
+}
+
+func (r claimRecord) progress() Progress {
+	return Progress{
+		Attempts: r.Attempts, Unsure: r.Released.Unsure, Spent: time.Duration(r.Released.Spent) * time.Millisecond, History: r.Released.History,
 	}
 }
 
 func (r claimRecord) claim(seq uint64, at time.Time) Claim {
 	return Claim{
 		CommandID: r.CommandID, Nonce: r.Nonce, Epoch: r.Epoch, Kind: r.Kind, Key: r.Key, MessageType: r.MessageType,
-		Fingerprint: r.Fingerprint, Attempts: r.Attempts, Seq: seq, At: at,
+		Fingerprint: r.Fingerprint, Attempts: r.Attempts, After: r.After, Seq: seq, At: at,
 	}
 }
 
@@ -105,12 +119,10 @@ func (r makerRecord) version() int   { return r.Version }
 func read[T interface{ version() int }](subject string, body []byte) (T, error) {
 	var record T
 	if err := json.Unmarshal(body, &record); err != nil {
-		return record, fmt.Errorf("%w %s: %w", errUnreadable, subject, err)
+		return record, fmt.Errorf("%w %s: %w", ErrUnreadable, subject, err)
 	}
 	if v := record.version(); v != recordVersion {
-		return record, fmt.Errorf("%w %s: it has version %d instead of %d, so another version of the bridge wrote it", errUnreadable, subject, v, recordVersion)
+		return record, fmt.Errorf("%w %s: it has version %d instead of %d, so another version of the bridge wrote it", ErrUnreadable, subject, v, recordVersion)
 	}
 	return record, nil
 }
-
-var errUnreadable = errors.New("cannot read ledger record")

@@ -78,9 +78,10 @@ func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome,
 		return *first, true, nil
 	}
 	record := claimRecord{
-		Version: recordVersion, CommandID: o.Result.CommandID, Epoch: e.number, Kind: o.Result.Command, Key: o.Key, Outcome: o.record(e.number),
+		Version: recordVersion, CommandID: o.Result.CommandID, Epoch: e.number, Kind: o.Result.Command, Key: o.Key, After: o.After,
+		Outcome: o.record(e.number),
 	}
-	seq, err := e.put(ctx, e.part(o.Key), e.ledger.claimSubject(o.Result.CommandID), record)
+	seq, err := e.put(ctx, e.part(o.Key), e.ledger.after(o.Result.CommandID, o.After), record)
 	var taken *takenError
 	if errors.As(err, &taken) {
 		record, err := read[claimRecord](taken.message.Subject, taken.message.Data)

@@ -57,14 +57,19 @@ func TestACommandThatWasGivenUpBetweenTwoCallsCannotBeClaimed(t *testing.T) {
 	l, _ := testLedger(t)
 	e := begin(t, l, 3)
 	c := mustClaim(t, e, claimOf("a", "one"))
-	if err := e.Release(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
 	o := outcomeOf("a", "")
-	o.Result.Status = subjects.StatusExhausted
-	mustSettle(t, e, o)
-	_, err := e.Claim(testContext(t), claimOf("a", "two"))
+	o.Result.Status, o.After = subjects.StatusExhausted, mustRelease(t, e, c)
+	first := mustSettle(t, e, o)
+	again := claimOf("a", "two")
+	again.After = o.After
+	_, err := e.Claim(testContext(t), again)
 	wantClaimed(t, err, "")
+	if found := mustFind(t, l, "a"); found.Claim != nil || found.Released != 0 || found.Outcome == nil || found.Outcome.Seq != first.Seq {
+		t.Errorf("found %+v", found)
+	}
+	if stands := mustSettle(t, e, o); stands.Seq != first.Seq {
+		t.Errorf("stands %+v", stands)
+	}
 }
 
 func TestASuccessorSettlesAnOpenClaim(t *testing.T) {
@@ -89,9 +94,7 @@ func TestAnOutcomeStaysFirstWhenItsClaimIsGone(t *testing.T) {
 	e := begin(t, l, 3)
 	c := mustClaim(t, e, claimOf("a", "one"))
 	mustSettle(t, e, outcomeOf("a", "100"))
-	if err := e.Release(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
+	mustRelease(t, e, c)
 	if stands := mustSettle(t, e, outcomeOf("a", "")); stands.MessageID != "100" {
 		t.Errorf("stands %+v", stands)
 	}

@@ -58,15 +58,6 @@ func (l *Ledger) purge(ctx context.Context, subject string, seq uint64) error {
 	return l.request(ctx, "STREAM.PURGE."+l.stream, jetstream.StreamPurgeRequest{Subject: subject, Sequence: seq + 1}, nil)
 }
 
-// remove deletes the message with a sequence.
-func (l *Ledger) remove(ctx context.Context, seq uint64) error {
-	body := struct {
-		Seq     uint64 `json:"seq"`
-		NoErase bool   `json:"no_erase"`
-	}{seq, true}
-	return l.request(ctx, "STREAM.MSG.DELETE."+l.stream, body, nil)
-}
-
 // request asks the JetStream API. Its errors are a [*jetstream.APIError] if the server answered.
 func (l *Ledger) request(ctx context.Context, operation string, question, answer any) error {
 	body, err := json.Marshal(question)
@@ -134,7 +125,7 @@ func (l *Ledger) api(subject string) string {
 
 // passes reports whether a failure may pass by itself: the server or the stream's leader is away, or did not answer in time.
 func passes(ctx context.Context, err error) bool {
-	for _, lasting := range []error{ErrFenced, ErrFull, errUnreadable, nats.ErrConnectionClosed, nats.ErrMaxPayload} {
+	for _, lasting := range []error{ErrFenced, ErrFull, ErrUnreadable, nats.ErrConnectionClosed, nats.ErrMaxPayload} {
 		if errors.Is(err, lasting) {
 			return false
 		}
