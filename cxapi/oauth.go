@@ -54,7 +54,11 @@ type ClientCredentials struct {
 	notUntil time.Time     // no early renewal before
 	refused  string        // the token that the API refused last
 	kept     time.Time     // until when a refused token that was given out again is not given up again
+	asked    Requests
 }
+
+// Requests counts the requests for a token since the source was made.
+type Requests struct{ Succeeded, Failed uint64 }
 
 // bearer is a token with its life. Its fields are exported for the cache file.
 type bearer struct {
@@ -111,6 +115,13 @@ func (s *ClientCredentials) Expiry() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current.Expires
+}
+
+// Requests returns how many requests for a token there were.
+func (s *ClientCredentials) Requests() Requests {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 // Token returns a token that is good for a while, asking the server for one if need be. Its error is an [*Error], or
@@ -185,7 +196,10 @@ func (s *ClientCredentials) renew(ctx context.Context, request *tokenRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if err == nil {
+	if err != nil {
+		s.asked.Failed++
+	} else {
+		s.asked.Succeeded++
 		if got.Token == s.refused {
 			s.kept = now.Add(insistence)
 		}

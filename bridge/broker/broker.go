@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -41,6 +42,7 @@ type Broker struct {
 	host     *host // nil in external mode
 	conn     *nats.Conn
 	js       jetstream.JetStream
+	figures  atomic.Pointer[figures] // nil before the first
 
 	mu      sync.Mutex
 	buckets map[string]jetstream.KeyValue

@@ -73,6 +73,14 @@ func (t *Term) Err() error {
 	}
 }
 
+// Left is the time for which the term is valid without another renewal; zero or less when it has ended.
+func (t *Term) Left() time.Duration {
+	if !t.Valid(0) {
+		return 0
+	}
+	return t.left()
+}
+
 // left is the time for which the term is valid without another renewal.
 func (t *Term) left() time.Duration {
 	return time.Duration(t.sent.Load()) + t.lease.usable() - t.lease.clock()
