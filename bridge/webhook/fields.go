@@ -127,33 +127,106 @@ func (n *node) close() []uint8 {
 	return append(append([]uint8{}, n.slots...), n.below...)
 }
 
-// walk goes through the members of an object or an array and keeps what the node looks for. Of members that occur twice the last counts,
+// walk passes the object or array that stands at i by and keeps what the node looks for in it. Of members that occur twice the last counts,
 // as it does to most readers of JSON.
-func (n *node) walk(json gjson.Result, at uint8, into *found) {
-	json.ForEach(func(key, member gjson.Result) bool {
-		name := key.Str
-		if key.Type == gjson.Number {
-			name = strconv.Itoa(int(key.Num))
-		}
-		for i := range n.children {
-			if c := &n.children[i]; c.name == name {
-				c.take(member, at, into)
-				break
+func (n *node) walk(t jsonText, i, depth int, at uint8, into *found) int {
+	if end := t.empty(i); end != bad {
+		return end
+	}
+	object := t[i] == '{'
+	i++
+	for item := 0; i != bad; item++ {
+		var name string
+		if object {
+			if i, name = t.member(i); i == bad {
+				return bad
 			}
+		} else {
+			name = strconv.Itoa(item)
 		}
-		return true
-	})
+		if i = n.look(t, i, depth+1, name, at, into); i == bad {
+			return bad
+		}
+		switch i = t.space(i); {
+		case t.is(i, ','):
+			i++
+		case t.is(i, closing(object)):
+			return i + 1
+		default:
+			return bad
+		}
+	}
+	return bad
 }
 
-func (n *node) take(member gjson.Result, at uint8, into *found) {
-	for _, slot := range n.slots {
-		into[slot+at] = scalar(member)
+// look passes a member or item by, and keeps it if the node looks for one of its name.
+func (n *node) look(t jsonText, i, depth int, name string, at uint8, into *found) int {
+	for j := range n.children {
+		if c := &n.children[j]; c.name == name {
+			return c.take(t, i, depth, at, into)
+		}
 	}
+	return t.skip(i, depth)
+}
+
+// take passes the member that stands at i by and keeps it.
+func (n *node) take(t jsonText, i, depth int, at uint8, into *found) int {
 	for _, slot := range n.below {
 		into[slot+at] = value{}
 	}
-	if len(n.children) > 0 && member.Type == gjson.JSON {
-		n.walk(member, at, into)
+	if i = t.space(i); len(n.children) > 0 && depth < mostDepth && (t.is(i, '{') || t.is(i, '[')) {
+		n.keep(value{}, at, into)
+		return n.walk(t, i, depth, at, into)
+	}
+	end, v := t.value(i, depth)
+	n.keep(v, at, into)
+	return end
+}
+
+func (n *node) keep(v value, at uint8, into *found) {
+	for _, slot := range n.slots {
+		into[slot+at] = v
+	}
+}
+
+// find passes the object that stands at i by and fills in the values of all paths.
+func (p *paths) find(t jsonText, i int, into *found) int {
+	if end := t.empty(i); end != bad {
+		return end
+	}
+	start := i
+	for i++; ; i++ {
+		var name string
+		if i, name = t.member(i); i == bad {
+			return bad
+		}
+		value := i
+		if i = p.root.look(t, i, 1, name, 0, into); i == bad {
+			return bad
+		}
+		if wrapper(name) && t[value] == '{' {
+			p.root.walk(t, value, 1, maxPaths, into)
+		}
+		if i = t.space(i); !t.is(i, ',') {
+			break
+		}
+	}
+	if !t.is(i, '}') {
+		return bad
+	}
+	if len(p.special) > 0 {
+		p.findSpecial(gjson.Result{Type: gjson.JSON, Raw: t.part(start, i+1)}, into)
+	}
+	return i + 1
+}
+
+func (p *paths) findSpecial(json gjson.Result, into *found) {
+	for _, s := range p.special {
+		into[s.slot] = scalar(json.Get(s.path))
+		into[s.slot+maxPaths] = scalar(json.Get("data." + s.path))
+		if into[s.slot+maxPaths].kind == missing {
+			into[s.slot+maxPaths] = scalar(json.Get("payload." + s.path))
+		}
 	}
 }
 
@@ -169,29 +242,6 @@ func scalar(r gjson.Result) value {
 		return value{kind: boolValue, text: "false"}
 	}
 	return value{}
-}
-
-// find fills in the values of all paths of a body that is a valid JSON object.
-func (p *paths) find(json gjson.Result, into *found) {
-	json.ForEach(func(key, member gjson.Result) bool {
-		for i := range p.root.children {
-			if c := &p.root.children[i]; c.name == key.Str {
-				c.take(member, 0, into)
-				break
-			}
-		}
-		if wrapper(key.Str) && member.IsObject() {
-			p.root.walk(member, maxPaths, into)
-		}
-		return true
-	})
-	for _, s := range p.special {
-		into[s.slot] = scalar(json.Get(s.path))
-		into[s.slot+maxPaths] = scalar(json.Get("data." + s.path))
-		if into[s.slot+maxPaths].kind == missing {
-			into[s.slot+maxPaths] = scalar(json.Get("payload." + s.path))
-		}
-	}
 }
 
 func wrapper(name string) bool { return name == "data" || name == "payload" }

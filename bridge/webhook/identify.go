@@ -1,14 +1,9 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
 // event is what a body tells about itself. Its strings point into the body.
@@ -41,16 +36,21 @@ func (e *event) isConversation() bool { return strings.HasPrefix(e.name, "conver
 
 // identify reads from a body what it is. The body must not change as long as the event is in use.
 func (p *paths) identify(body []byte) (event, error) {
-	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	var values found
+	text := jsonText(body)
+	i := text.space(0)
+	object := text.is(i, '{')
+	if object {
+		i = p.find(text, i, &values)
+	} else {
+		i = text.skip(i, 0)
+	}
 	switch {
-	case !validJSON(body):
+	case i == bad || text.space(i) != len(text):
 		return event{}, errNotJSON
-	case trimmed[0] != '{':
+	case !object:
 		return event{}, errNotObject
 	}
-	var values found
-	// gjson works on strings; this one shares the memory of the body, which nobody writes to anymore.
-	p.find(gjson.Result{Type: gjson.JSON, Raw: unsafe.String(unsafe.SliceData(body), len(body))}, &values)
 	name := p.of(fieldEvent, &values)
 	if name.kind != textValue {
 		return event{}, errNoName
@@ -95,15 +95,4 @@ func (p *paths) id(f field, values *found) string {
 		}
 	}
 	return v.text
-}
-
-// suspicious is the number of brackets above which a body is checked by encoding/json, which limits the depth to 10,000 and does not
-// recurse, instead of by gjson, which is several times faster but recurses for each level.
-const suspicious = 2000
-
-func validJSON(body []byte) bool {
-	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > suspicious {
-		return json.Valid(body)
-	}
-	return gjson.ValidBytes(body)
 }
