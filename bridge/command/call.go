@@ -53,7 +53,12 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	case ActWait:
 		return 0, j.standBy(cause)
 	case ActRefuse:
-		return 0, j.conclude(verdict{subjects.StatusRefused, reasonOf(cause), j.refusal(op, f, cause)})
+		v := verdict{subjects.StatusRefused, reasonOf(cause), j.refusal(op, f, cause)}
+		if exists := f == FailureAlready || f == FailureAlreadyOurs; exists && (op == CreateContact || op == CreateItsContact) {
+			j.taken = &v
+			return 0, j.release(0)
+		}
+		return 0, j.conclude(v)
 	}
 	j.ambiguous = true
 	return 0, j.doubt(cause.Error())

@@ -72,6 +72,7 @@ type progress struct {
 
 	conversation, message, contact subjects.ID
 	contactSought                  bool
+	taken                          *verdict // the API says that the contact exists: how the command ends if it is not found
 	response                       json.RawMessage
 	httpStatus                     int
 	attempts                       int
@@ -227,9 +228,12 @@ func (j *job) ready(ctx context.Context) (time.Duration, state) {
 		}
 		return 0, j.conclude(*v)
 	}
-	if err := j.findContact(ctx); err != nil {
+	if next, err := j.findContact(ctx); err != nil || next != nil {
 		j.shift.gate.leave(&j.permit)
-		return j.fault(err)
+		if err != nil {
+			return j.fault(err)
+		}
+		return 0, next
 	}
 	if !j.shift.gate.enter(&j.permit) {
 		return j.untilExpiry(lookAgain), nil

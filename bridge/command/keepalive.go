@@ -138,6 +138,7 @@ func (s *shift) keepAlive(ctx context.Context) {
 			s.touch(now)
 			s.sightings.reading.rest(ctx, now)
 			s.former.reading.rest(ctx, now)
+			s.met.rest(now)
 		}
 	}
 }

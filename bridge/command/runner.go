@@ -151,6 +151,7 @@ type shift struct {
 	floor       uint64 // sequence up to which all was done with when the term began; of the pulling
 	sightings   *sightings
 	former      *former
+	met         *met
 	pulls       chan struct{} // closed when the consumer is there
 
 	soft  context.Context // ended: nothing new is begun
@@ -172,7 +173,7 @@ func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 	defer cut()
 	s := &shift{
 		Runner: r, term: term, epochNumber: term.Epoch(), stream: r.names.CommandsStream(), held: newHeld(), pulls: make(chan struct{}),
-		sightings: newSightings(r.js, r.names, r.layout), former: newFormer(r.js, r.names),
+		sightings: newSightings(r.js, r.names, r.layout), former: newFormer(r.js, r.names), met: newMet(r.js, r.names),
 		soft: soft, hard: write, calls: hard, over: over,
 	}
 	stop := context.AfterFunc(soft, func() {

@@ -10,31 +10,82 @@ import (
 
 // A conversation.start that describes its contact takes two calls: the contact, and the conversation. Each has a claim of its own, given
 // back in between, and the id of the contact is in the directory before the second one begins, so that a retry does not create it again.
-// After a lost answer the first call is repeated: it is the API that refuses a second contact with the same address.
+// After a lost answer the first call is repeated: it is the API that refuses a second contact with the same address. It does not tell the
+// id then, but the directory or an event may.
 
-// findContact looks the contact up that a conversation is to be started with.
-func (j *job) findContact(ctx context.Context) error {
-	if j.kind != subjects.ConversationStart || !j.contact.IsZero() || j.contactSought {
-		return nil
+// findContact looks the contact up that a conversation is to be started with, or of which the API says that it exists.
+func (j *job) findContact(ctx context.Context) (next state, err error) {
+	if j.taken != nil {
+		return j.recall(ctx)
 	}
-	id, err := j.shift.contacts.Find(ctx, j.command.Start.Contact.SourceID())
+	if j.kind != subjects.ConversationStart || !j.contact.IsZero() || j.contactSought {
+		return nil, nil
+	}
+	id, err := j.shift.contacts.Find(ctx, j.address())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	j.contact, j.contactSought = id, true
-	return nil
+	return nil, nil
+}
+
+// recall looks in the directory, where another command may have put the contact meanwhile, and in the events. The claim has been given back,
+// because that may take a while.
+func (j *job) recall(ctx context.Context) (next state, err error) {
+	id, err := j.shift.contacts.Find(ctx, j.address())
+	if err == nil && id.IsZero() {
+		if id, err = j.shift.met.find(ctx, j.address()); err == nil && !id.IsZero() {
+			err = j.shift.contacts.Remember(ctx, j.address(), id)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case id.IsZero() && j.ambiguous:
+		return j.recallAgain(), nil
+	case id.IsZero():
+		return j.conclude(*j.taken), nil
+	}
+	j.contact, j.taken = id, nil
+	if j.kind == subjects.ContactCreate {
+		return j.conclude(verdict{status: subjects.StatusDone, detail: "the contact existed already"}), nil
+	}
+	return nil, nil
+}
+
+// recallAgain looks for a while, because the contact may be that of a lost answer, whose event is on its way.
+func (j *job) recallAgain() state {
+	now := time.Now()
+	if j.searching.IsZero() {
+		j.searching, j.looks = now, 0
+	}
+	left := j.shift.cfg.patience(false) - now.Sub(j.searching)
+	if left <= 0 {
+		return j.conclude(*j.taken)
+	}
+	j.looks++
+	wait := max(min(left, min(firstLook<<min(j.looks-1, 4), lastLook)), time.Millisecond)
+	return func(context.Context) (time.Duration, state) { return wait, j.ready }
+}
+
+// address is the email of the contact, else its phone number.
+func (j *job) address() string {
+	if c := j.command.Contact; c != nil {
+		return c.SourceID()
+	}
+	return j.command.Start.Contact.SourceID()
 }
 
 // remember puts a contact that was just created into the directory.
 func (j *job) remember(op Operation) state {
-	address, next := "", state(nil)
+	next := state(nil)
 	if op == CreateItsContact {
-		address, next = j.command.Start.Contact.SourceID(), j.release(0)
+		next = j.release(0)
 	} else {
-		address, next = j.command.Contact.SourceID(), j.conclude(verdict{status: subjects.StatusDone})
+		next = j.conclude(verdict{status: subjects.StatusDone})
 	}
 	return func(ctx context.Context) (time.Duration, state) {
-		if err := j.shift.contacts.Remember(ctx, address, j.contact); err != nil {
+		if err := j.shift.contacts.Remember(ctx, j.address(), j.contact); err != nil {
 			return j.fault(err)
 		}
 		return 0, next
