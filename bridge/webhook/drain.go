@@ -82,18 +82,22 @@ func (r *Receiver) forward(ctx context.Context, msg *nats.Msg) bool {
 		}
 	}
 	r.classifyAgain(msg)
+	span := r.drain(msg)
 	pause := drainPause()
 	for ctx.Err() == nil {
-		_, err := r.store.publish(ctx, msg, time.Now().Add(r.store.attempt))
+		came, err := r.store.publish(ctx, msg, time.Now().Add(r.store.attempt))
 		if err == nil {
+			published(span, came, nil)
 			return true
 		}
 		if errors.Is(err, errTooLarge) && r.putAside(msg) {
+			published(span, came, err)
 			return true
 		}
 		r.log.Debug("an event stays in the spool", "error", err)
 		wait(ctx, pause.NextBackOff())
 	}
+	published(span, outcomeRefused, ctx.Err())
 	return false
 }
 

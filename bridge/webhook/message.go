@@ -79,7 +79,7 @@ func (r *Receiver) message(e *event, body []byte, now time.Time, in http.Header)
 	l.foreign(subjects.HeaderConversationID, e.conversationID)
 	l.foreign(subjects.HeaderInboxID, e.inboxID)
 	r.messageHeaders(l, e, now)
-	trace(l, in)
+	carryTrace(l, in)
 	return l
 }
 
@@ -124,12 +124,12 @@ func (r *Receiver) deadLetter(body []byte, why error, now time.Time, in http.Hea
 	at := subjects.Time{Time: now}.String()
 	l.add(subjects.HeaderReceivedAt, at)
 	l.add(subjects.HeaderFailedAt, at)
-	trace(l, in)
+	carryTrace(l, in)
 	return l
 }
 
-// trace passes the W3C trace context of the request on.
-func trace(l *letter, in http.Header) {
+// carryTrace passes the W3C trace context of the request on.
+func carryTrace(l *letter, in http.Header) {
 	parent := first(in["Traceparent"])
 	if len(parent) < 55 || len(parent) > 128 || !printable(parent) {
 		return

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cxbridge/cxbridge/subjects"
 	"github.com/cxbridge/cxbridge/subjects/schema"
@@ -37,6 +37,7 @@ type Deps struct {
 	MaxPayload  func() int64                // the largest message that the bus takes, in bytes; 0 or nil while that is not known
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer // nil: nothing is exported
+	Tracer      trace.Tracer          // nil: nothing is traced
 }
 
 // Receiver takes webhooks in. It is made by [New].
@@ -53,6 +54,7 @@ type Receiver struct {
 	drift       Drift
 	log         *slog.Logger
 	registerer  prometheus.Registerer
+	tracer      trace.Tracer
 
 	paths   *paths
 	gates   atomic.Pointer[gates]
@@ -86,7 +88,8 @@ func New(cfg Config, deps Deps) (*Receiver, error) {
 	r := &Receiver{
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, source: subjects.CESource(deps.Tenant), keyed: deps.Keyed,
 		known: make(map[string]string), volatile: make(map[string]bool), echo: deps.Echo, fingerprint: deps.Fingerprint, drift: deps.Drift, log: deps.Log, registerer: deps.Registerer,
-		loops: newLoopGuard(cfg.MaxBotTurns), conns: newConnections(cfg.MaxConnections),
+		tracer: deps.Tracer,
+		loops:  newLoopGuard(cfg.MaxBotTurns), conns: newConnections(cfg.MaxConnections),
 	}
 	for _, name := range schema.EventNames() {
 		r.known[name] = deps.Names.Event(name)
@@ -146,8 +149,20 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 	start := time.Now()
 	pass := r.gates.Load()
 	if p := r.admit(pass, req); p != nil {
+		r.tellRefused(p, slog.LevelDebug, req.Header, start)
 		return p
 	}
+	v := r.visit(req, start)
+	p := r.take(w, req, pass, v, start)
+	v.end(p)
+	if p != nil {
+		r.tellRefused(p, slog.LevelWarn, req.Header, start)
+	}
+	return p
+}
+
+// take takes in a request that passed admission.
+func (r *Receiver) take(w http.ResponseWriter, req *http.Request, pass *gates, v *visit, start time.Time) *problem {
 	reserved := req.ContentLength
 	if reserved < 0 {
 		reserved = r.cfg.MaxBodyBytes
@@ -166,10 +181,12 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) *problem {
 	}
 	e, err := r.paths.identify(body)
 	if err != nil {
-		return r.malformed(req.Header, body, err, now)
+		return r.malformed(req.Header, body, err, now, v)
 	}
 	l := r.message(&e, body, now, req.Header)
+	span := v.publish(l)
 	came, err := r.store.put(&l.msg)
+	published(span, came, err)
 	if p := r.failed(&l.msg, err); p != nil {
 		r.metrics.event(e.name, l.by, outcomeRefused)
 		return p
@@ -189,18 +206,6 @@ var (
 	jsonContent = []string{"application/json"}
 	emptyObject = []byte("{}\n")
 )
-
-// tell logs one line for an event that is stored, at debug: never anything of its content. It costs nothing while nobody listens.
-func (r *Receiver) tell(msg *nats.Msg, start time.Time) {
-	ctx := context.Background()
-	if !r.log.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	r.log.LogAttrs(ctx, slog.LevelDebug, "event stored",
-		slog.String("event_id", msg.Header.Get(subjects.HeaderMsgID)), slog.String("event", msg.Header.Get(subjects.HeaderEvent)),
-		slog.String("conversation", msg.Header.Get(subjects.HeaderConversationID)), slog.String("subject", msg.Subject),
-		slog.Duration("duration", time.Since(start)))
-}
 
 // admit looks at everything that is known before the body is read.
 func (r *Receiver) admit(pass *gates, req *http.Request) *problem {
@@ -278,10 +283,12 @@ func (r *Receiver) checkSignature(pass *gates, in http.Header, body []byte, now 
 }
 
 // malformed keeps a body that is not understood as a dead letter.
-func (r *Receiver) malformed(in http.Header, body []byte, why error, now time.Time) *problem {
+func (r *Receiver) malformed(in http.Header, body []byte, why error, now time.Time, v *visit) *problem {
 	r.metrics.malformed.Inc()
 	l := r.deadLetter(body, why, now, in)
-	_, err := r.store.put(&l.msg)
+	span := v.publish(l)
+	came, err := r.store.put(&l.msg)
+	published(span, came, err)
 	if p := r.failed(&l.msg, err); p != nil {
 		return p
 	}
