@@ -182,7 +182,7 @@ func (p *process) build(context.Context) error {
 	}
 	p.drift = watch
 	deps := webhook.Deps{
-		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Keyed: p.cfg.Subjects.Keyed, Publisher: p.broker.JetStream(),
+		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Keyed: p.cfg.Subjects.Keyed, Publisher: p.broker.Publisher(),
 		Echo: p.ledger, Fingerprint: ledger.Fingerprint, Drift: p.drift, MaxPayload: p.broker.Conn().MaxPayload, Log: p.log, Registerer: p.metrics,
 	}
 	if p.spool != nil {

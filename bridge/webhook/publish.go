@@ -55,6 +55,8 @@ type store struct {
 	log        *slog.Logger
 	metrics    *metrics
 
+	window atomic.Pointer[window] // for attempts that begin now
+
 	spooling atomic.Bool // everything goes to the spool, behind what is there
 	mu       sync.Mutex
 	putting  int // calls of Put that have not returned
@@ -89,7 +91,9 @@ func (s *store) put(msg *nats.Msg) (outcome, error) {
 func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) (outcome, error) {
 	const pause = 100 * time.Millisecond
 	for {
-		came, err := s.publish(context.Background(), msg, deadline)
+		ctx, cancel := s.within(time.Now(), deadline)
+		came, err := s.send(ctx, msg)
+		cancel()
 		if err == nil || errors.Is(err, errTooLarge) || time.Until(deadline) <= pause {
 			return came, err
 		}
@@ -105,6 +109,34 @@ func (s *store) direct(msg *nats.Msg, deadline time.Time, patient bool) (outcome
 func (s *store) publish(ctx context.Context, msg *nats.Msg, deadline time.Time) (outcome, error) {
 	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(s.attempt), deadline))
 	defer cancel()
+	return s.send(ctx, msg)
+}
+
+// window is a context that ends after the time of an attempt.
+type window struct {
+	ctx  context.Context
+	open time.Time // until when attempts may begin with it
+}
+
+// within returns a context for an attempt that begins now: it ends after the time that an attempt may take, or up to a sixteenth earlier,
+// and never after the deadline. Attempts that begin at about the same time share one, because a context and a timer for each event cost more
+// than reading the event does.
+func (s *store) within(now, deadline time.Time) (context.Context, context.CancelFunc) {
+	if now.Add(s.attempt).After(deadline) {
+		return context.WithDeadline(context.Background(), deadline)
+	}
+	w := s.window.Load()
+	if w == nil || now.After(w.open) {
+		ctx, cancel := context.WithDeadline(context.Background(), now.Add(s.attempt))
+		context.AfterFunc(ctx, cancel) // only its time ends it
+		w = &window{ctx: ctx, open: now.Add(s.attempt / 16)}
+		s.window.Store(w)
+	}
+	return w.ctx, func() {}
+}
+
+// send publishes a message and waits for its acknowledgement.
+func (s *store) send(ctx context.Context, msg *nats.Msg) (outcome, error) {
 	msg.Header[headerExpectedStream] = s.stream(msg.Subject)
 	ack, err := s.publisher.PublishMsg(ctx, msg)
 	// The spool's own stream has another name.
