@@ -17,6 +17,7 @@ import (
 type runner interface {
 	Run(ctx, hard context.Context, term command.Term) error
 	Status() command.Status
+	ReadBacklog(ctx context.Context) error
 }
 
 // elected carries out commands whenever this bridge is the active one.

@@ -20,6 +20,7 @@ type brief struct{}
 
 func (brief) Run(context.Context, context.Context, command.Term) error { return errors.New("broken") }
 func (brief) Status() command.Status                                   { return command.Status{} }
+func (brief) ReadBacklog(context.Context) error                        { return nil }
 
 // kept is a bucket whose keys cannot be deleted.
 type kept struct{ jetstream.KeyValue }

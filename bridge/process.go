@@ -36,6 +36,8 @@ type process struct {
 	live     reloading
 	elected  atomic.Pointer[elected]
 	prepared atomic.Pointer[error] // of the streams; nil before the first answer
+	proven   known
+	survey   *survey
 	paused   atomic.Pointer[pause.State]
 	stopping atomic.Bool
 
@@ -157,7 +159,7 @@ func (p *process) openSpool(ctx context.Context) error {
 	}
 	p.undo.add("spool", func(context.Context) error { return opened.Close() })
 	p.spool = opened
-	return nil
+	return opened.Export(p.metrics)
 }
 
 // build makes the components. It makes no call.
@@ -201,8 +203,12 @@ func (p *process) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	p.survey = newSurvey(p.readFigures)
+	if err := p.exportAll(); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	p.operator = &adminServer{
-		ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: telemetry.Handler(p.metrics, p.log), contract: p.contract,
+		ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: p.survey.before(telemetry.Handler(p.metrics, p.log)), contract: p.contract,
 		drift: p.drift, local: onLoopback(p.cfg.Admin.Listen),
 	}
 	p.operator.token.Store(&secrets.admin)
@@ -225,6 +231,7 @@ func (p *process) serve(ctx context.Context) error {
 	p.intake.run("webhook listener", func(ctx context.Context) error { return p.receiver.Serve(ctx, p.webhook) })
 	p.support.run("drift", p.drift.Run)
 	p.support.run("spool", p.receiver.Drain)
+	p.support.run("figures", p.survey.run)
 	p.support.run("webhook registration", p.register)
 	p.support.run("nats", func(ctx context.Context) error { return p.join(ctx, p.operator.ready) })
 	return nil
