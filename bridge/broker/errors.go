@@ -86,6 +86,12 @@ func (b *Broker) overlap(ctx context.Context, want subjects.Stream) *OverlapErro
 	return result
 }
 
+// beingMade reports whether a stream was missing although it had been made a moment ago: another bridge makes it at the same time, and not
+// all servers of a cluster know of it yet. It is looked for, or made, once more.
+func beingMade(err error) bool {
+	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrBucketNotFound)
+}
+
 // transient reports whether an error passes by itself: no answer, no connection, no leader, or a server that is busy.
 func transient(err error) bool {
 	for _, passing := range []error{

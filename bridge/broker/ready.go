@@ -27,7 +27,7 @@ const (
 // away or a cluster without a leader, is tried again until ctx ends. What does not is returned at once: a [SettingError], an
 // [OverlapError], a [PermissionError], or an account without JetStream.
 func (b *Broker) Ready(ctx context.Context) error {
-	return b.again(ctx, b.ensureAll, transient)
+	return b.again(ctx, b.ensureAll, func(err error) bool { return transient(err) || beingMade(err) })
 }
 
 // again takes a step until it succeeds, or fails with an error that does not pass, or ctx ends.

@@ -3,15 +3,18 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cxbridge/cxbridge/bridge/broker"
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/subjects"
 )
 
 func TestStreamsWithOtherSettingsAreRefusedAndLeftAlone(t *testing.T) {
@@ -170,6 +173,26 @@ func TestClusterGetsReplicatedStreams(t *testing.T) {
 		})
 		if n := stream.CachedInfo().Config.Replicas; n != 3 {
 			t.Errorf("%s has %d replicas", name, n)
+		}
+	}
+}
+
+// TestBridgesThatStartTogetherOnAClusterAgree has several bridges make the same streams, of which some servers hear later than others.
+func TestBridgesThatStartTogetherOnAClusterAgree(t *testing.T) {
+	t.Parallel()
+	cluster := natstest.StartCluster(t, 3)
+	for round := range 2 {
+		prefix, err := subjects.New(fmt.Sprintf("round%d", round))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all errgroup.Group
+		for range 4 {
+			b := open(t, external(cluster.URL), func(o *broker.Options) { o.Names, o.Settings.Replicas = prefix, 3 })
+			all.Go(func() error { return b.Ready(patient(t)) })
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
