@@ -45,6 +45,7 @@ func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out,
 	if err != nil {
 		return err
 	}
+	defer keepHeadroom()()
 	b, err := bridge.New(cfg, log, bridge.WithLevel(level))
 	if err != nil {
 		return err
