@@ -91,9 +91,11 @@ func (w *world) conversation(name string) int64 {
 // running is a bridge that was started.
 type running struct {
 	*bridge.Bridge
-	t    *testing.T
-	end  context.CancelFunc
-	done chan error
+	t       *testing.T
+	prefix  string // of all subjects
+	end     context.CancelFunc
+	done    chan error
+	stopped bool
 }
 
 // start starts a bridge, waits until it is ready, and lets the simulator send its webhooks there.
@@ -115,7 +117,7 @@ func (w *world) begin() *running {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Bridge: b, t: w.t, end: cancel, done: make(chan error, 1)}
+	r := &running{Bridge: b, t: w.t, prefix: w.cfg.Subjects.Prefix, end: cancel, done: make(chan error, 1)}
 	go func() { r.done <- b.Run(ctx); close(r.done) }()
 	w.t.Cleanup(r.stop)
 	select {
@@ -128,9 +130,13 @@ func (w *world) begin() *running {
 	return r
 }
 
-// stop stops the bridge softly and fails the test if that does not go well.
+// stop stops the bridge softly and fails the test if that does not go well. Before, what is on the bus is judged.
 func (r *running) stop() {
 	r.t.Helper()
+	if !r.stopped {
+		r.stopped = true
+		r.judged()
+	}
 	r.end()
 	select {
 	case err := <-r.done:

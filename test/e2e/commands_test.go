@@ -148,6 +148,7 @@ func (b *bot) verify(t *testing.T, sim *cxsim.Sim) {
 		}
 	}
 	t.Logf("%d commands, each carried out at most once, in order, with one result: %v", total, counts)
+	judged(t, b.js)
 }
 
 // answered waits until some more results are there.

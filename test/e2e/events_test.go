@@ -127,6 +127,7 @@ func (c *customers) verify(t *testing.T, js jetstream.JetStream) {
 		}
 	}
 	t.Logf("%d events accepted, each in the stream once and in order; %d not accepted", total, refused)
+	judged(t, js)
 }
 
 // stored returns the stream sequences of each message id.
