@@ -16,7 +16,8 @@ const (
 // that name. Parts that are empty are left out. For message_created the part is the message id, for conversation_created the conversation
 // id, for other events the object's id and a hash of the body, and for a body without anything usable just the hash.
 func EventID(tenant, name string, parts ...string) string {
-	all := []string{tenant, name}
+	var memory [8]string
+	all := append(memory[:0], tenant, name)
 	for _, p := range parts {
 		if p != "" {
 			all = append(all, p)

@@ -13,13 +13,18 @@ import (
 type connections struct {
 	most int
 
-	mu      sync.Mutex
-	open    map[net.Conn]*list.Element // the element of a connection that waits; nil for one that is at work
-	waiting *list.List                 // of net.Conn, the longest waiting first
+	mu    sync.Mutex
+	open  map[net.Conn]*list.Element // of order
+	order *list.List                 // of *connection, the one whose state has not changed for longest first
+}
+
+type connection struct {
+	net.Conn
+	waiting bool // for a request
 }
 
 func newConnections(most int) *connections {
-	return &connections{most: most, open: make(map[net.Conn]*list.Element), waiting: list.New()}
+	return &connections{most: most, open: make(map[net.Conn]*list.Element), order: list.New()}
 }
 
 func (c *connections) count() float64 {
@@ -40,23 +45,43 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) note(conn net.Conn, state http.ConnState) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.open[conn]; e != nil {
-		c.waiting.Remove(e)
-	}
-	switch state {
-	case http.StateNew, http.StateIdle:
-		c.open[conn] = c.waiting.PushBack(conn)
-	case http.StateActive:
-		c.open[conn] = nil
-	default:
-		delete(c.open, conn)
-	}
-	if state != http.StateNew || len(c.open) <= c.most {
+	if state == http.StateNew {
+		c.open[conn] = c.order.PushBack(&connection{Conn: conn, waiting: true})
+		if len(c.open) > c.most {
+			return c.longest()
+		}
 		return nil
 	}
-	victim, _ := c.waiting.Remove(c.waiting.Front()).(net.Conn)
-	delete(c.open, victim)
-	return victim
+	e := c.open[conn]
+	if e == nil {
+		return nil // it had to go
+	}
+	if state != http.StateActive && state != http.StateIdle {
+		c.forget(e)
+		return nil
+	}
+	if held, ok := e.Value.(*connection); ok {
+		held.waiting = state == http.StateIdle
+	}
+	c.order.MoveToBack(e)
+	return nil
+}
+
+// longest forgets the connection that has been waiting for longest and returns it.
+func (c *connections) longest() net.Conn {
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		if held, ok := e.Value.(*connection); ok && held.waiting {
+			c.forget(e)
+			return held.Conn
+		}
+	}
+	return nil
+}
+
+func (c *connections) forget(e *list.Element) {
+	if held, ok := c.order.Remove(e).(*connection); ok {
+		delete(c.open, held.Conn)
+	}
 }
 
 // raw returns what is below TLS, because closing TLS may take seconds.
