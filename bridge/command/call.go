@@ -35,7 +35,7 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	j.attempts++
 	j.shift.metrics.calling(j, began)
 	j.calling = true
-	err := j.invoke(ctx, op)
+	err := j.invoke(j.story.call(ctx), op)
 	took := time.Since(began)
 	f, cause := failed(err, j.ambiguous)
 	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)
@@ -87,10 +87,11 @@ func (j *job) operation() Operation {
 	return Operation(j.kind)
 }
 
-// api is what calls are made with: with the trace of the command, if it has one and the client can carry it.
+// api is what calls are made with: with the trace of the command, if it has one and the client can carry it. While commands are traced, the
+// client's transport sends the context of the call's own span.
 func (j *job) api() API {
 	client, ok := j.shift.api.(*cxapi.Client)
-	if !ok || j.header.Get(subjects.HeaderTraceparent) == "" {
+	if !ok || j.story != nil || j.header.Get(subjects.HeaderTraceparent) == "" {
 		return j.shift.api
 	}
 	return client.Traced(j.header.Get(subjects.HeaderTraceparent), j.header.Get(subjects.HeaderTracestate))
@@ -163,6 +164,7 @@ func (j *job) again(f Failure, cause *cxapi.Error, took time.Duration, probe boo
 		j.spent += took + pause
 	}
 	if j.spent <= j.shift.cfg.RetryFor {
+		j.story.again(reasonOf(cause), j.attempts, pause)
 		return j.release(pause)
 	}
 	if j.ambiguous {
@@ -187,6 +189,7 @@ func (j *job) standBy(cause *cxapi.Error) state {
 	if j.waited += conversationPause; j.waited > conversationMost {
 		return j.conclude(verdict{subjects.StatusExhausted, reasonOf(cause), "given up: " + cause.Error()})
 	}
+	j.story.again(reasonOf(cause), j.attempts, conversationPause)
 	return j.release(conversationPause)
 }
 

@@ -69,6 +69,7 @@ type progress struct {
 	earlier    int // calls of earlier commands that may have caused the same event; -1 if not counted yet
 	trouble    trouble
 	claiming   trouble
+	story      *story
 
 	conversation, message, contact subjects.ID
 	contactSought                  bool
@@ -155,12 +156,16 @@ func (j *job) fault(err error) (time.Duration, state) {
 		return time.Minute, nil
 	}
 	j.shift.complain("commands wait for the bus", err)
+	if j.progress != nil && j.trouble.failures == 0 {
+		j.story.tell("wait for the bus")
+	}
 	return j.trouble.next(), nil
 }
 
 func (j *job) start(context.Context) (time.Duration, state) {
 	if j.progress == nil {
 		j.progress = newProgress(j.shift.reader.read(j.subject, j.header, j.data, j.seq))
+		j.story = j.shift.story(j)
 	}
 	if !j.shift.held.own(j) {
 		return rivalWait, nil
@@ -235,7 +240,9 @@ func (j *job) ready(ctx context.Context) (time.Duration, state) {
 		}
 		return 0, next
 	}
-	if !j.shift.gate.enter(&j.permit) {
+	granted := j.shift.gate.enter(&j.permit)
+	j.story.waiting(!granted)
+	if !granted {
 		return j.untilExpiry(lookAgain), nil
 	}
 	return 0, j.take

@@ -21,6 +21,9 @@ func (s *shift) keep() {
 		if j.progress != nil && j.unrecorded && !j.calling && !j.foreign && j.claim.Nonce != "" {
 			kept[j.claim.Nonce] = keptAnswer{outcome: j.ended, former: j}
 		}
+		if j.progress != nil {
+			j.story.leave()
+		}
 	}
 	s.held.mu.Unlock()
 	s.mu.Lock()

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cxbridge/cxbridge/bridge/lane"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
@@ -44,6 +45,7 @@ type Deps struct {
 	Layout     EventLayout
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+	Tracer     trace.Tracer // nil: nothing is traced
 }
 
 // records and epochRecords are what is needed of the ledger.
@@ -72,6 +74,7 @@ type Runner struct {
 	contacts Contacts
 	layout   EventLayout
 	log      *slog.Logger
+	tracer   trace.Tracer
 	gate     *gate
 	metrics  *metrics
 
@@ -87,7 +90,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 	}
 	r := &Runner{
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, conn: deps.Conn, ledger: deps.Ledger, api: deps.API,
-		contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, gate: newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
+		contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, tracer: deps.Tracer, gate: newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
 		begin: func(ctx context.Context, epoch uint64) (epochRecords, error) { return deps.Ledger.Begin(ctx, epoch) },
 	}
 	r.gate.slots = cfg.MaxInFlight
@@ -284,7 +287,7 @@ func (s *shift) complain(what string, err error) {
 
 func (s *shift) panicked(key string, recovered any, stack []byte) {
 	s.metrics.panics.Inc()
-	s.log.Error("a command panicked and is tried again", "lane", key, "panic", fmt.Sprint(recovered), "stack", string(stack))
+	s.log.Error("a command panicked and is tried again", "lane", subjects.LaneName(key), "panic", fmt.Sprint(recovered), "stack", string(stack))
 }
 
 // newNonce returns an id for a claim that nobody else makes.

@@ -71,7 +71,9 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
 	m, err := j.resultMessage(subject)
 	if err == nil {
+		span := j.story.publish(m, j.shift.names.Result(j.stands.Result.Command, "")+"{command}")
 		err = j.shift.publishOnce(ctx, m)
+		published(span, err)
 	}
 	if (errors.Is(err, nats.ErrMaxPayload) || hasCode(err, codeTooLarge)) && j.stands.Result.Response != nil {
 		j.stands.DropResponse()
@@ -127,6 +129,7 @@ func (j *job) replied(context.Context) (time.Duration, state) {
 	}
 	m, err := j.resultMessage(j.replyTo)
 	if err == nil {
+		j.story.reply(m)
 		err = j.shift.conn.PublishMsg(m)
 	}
 	if err != nil {
@@ -148,7 +151,7 @@ func (j *job) acknowledged(context.Context) (time.Duration, state) {
 		j.shift.lanes.Wake(key)
 	}
 	j.shift.metrics.settled(j)
-	j.shift.log.Debug("command settled", "command_id", r.CommandID, "command", r.Command, "conversation", r.ConversationID.String(),
-		"status", r.Status, "reason", r.Reason, "attempts", r.Attempts, "duration", time.Since(j.begun).String())
+	j.story.end(&r)
+	j.tell(&r)
 	return 0, nil
 }

@@ -26,6 +26,7 @@ const (
 func (j *job) interrupted(claim ledger.Claim) state {
 	j.claim, j.after, j.foreign, j.ambiguous = claim, claim.After, true, true
 	j.attempts = max(j.attempts, claim.Attempts+1)
+	j.story.tell("interrupted before")
 	const cause = "the bridge that carried the command out stopped before it recorded what came of it"
 	if kept, found := j.shift.recall(claim); found {
 		return j.resume(kept)
@@ -45,6 +46,7 @@ func (j *job) doubt(cause string) state {
 		return j.release(0) // it may be repeated
 	case subjects.MessageSend, subjects.ConversationStart:
 		j.unrecorded = false // the claim tells it, and whoever finds it searches as this job does
+		j.story.tell("search for the echo")
 		return j.search(cause)
 	}
 	return j.park(cause)
@@ -93,6 +95,7 @@ func (j *job) search(cause string) state {
 // settledBy ends the command as done.
 func (j *job) settledBy(echo *sighting) state {
 	j.shift.metrics.doubts[doubtEcho].Inc()
+	j.story.tell("echo found")
 	if j.kind == subjects.ConversationStart {
 		j.conversation = echo.conversation
 		if j.contact.IsZero() {
@@ -115,9 +118,11 @@ func (j *job) park(cause string) state {
 		pause := j.pauses().NextBackOff()
 		j.spent += pause
 		j.shift.metrics.doubts[doubtResent].Inc()
+		j.story.again(subjects.ReasonOutcomeUnknown, j.attempts, pause)
 		return j.release(pause)
 	}
 	j.shift.metrics.doubts[doubtParked].Inc()
+	j.story.tell("no echo")
 	detail := fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.patience(j.foreign), cause)
 	return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, detail})
 }

@@ -16,7 +16,7 @@ func claimText(c ledger.Claim) string {
 		text += fmt.Sprintf(", after %d earlier calls", c.Attempts)
 	}
 	if c.Key != "" {
-		text += ", in the lane " + c.Key
+		text += ", in the lane " + subjects.LaneName(c.Key)
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -26,6 +27,15 @@ func Remote(parent, state string) context.Context {
 func Carried(span trace.Span) (parent, state string) {
 	propagation.TraceContext{}.Inject(trace.ContextWithSpan(context.Background(), span), pair{&parent, &state})
 	return parent, state
+}
+
+// TraceID is what a W3C trace context has in common with all others of its trace; empty if it is malformed.
+func TraceID(parent string) string {
+	const begin, end = len("00-"), len("00-") + 32
+	if len(parent) < end || strings.Trim(parent[begin:end], "0123456789abcdef") != "" {
+		return ""
+	}
+	return parent[begin:end]
 }
 
 // pair carries a trace context in two texts.

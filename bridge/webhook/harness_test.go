@@ -199,7 +199,9 @@ func (l *logged) String() string {
 }
 
 // lines counts the lines but for those of the outcome of each request.
-func (l *logged) lines() int { return strings.Count(l.String(), "\n") - strings.Count(l.String(), `msg="webhook refused"`) }
+func (l *logged) lines() int {
+	return strings.Count(l.String(), "\n") - strings.Count(l.String(), `msg="webhook refused"`)
+}
 
 // post sends a body with the right token, and headers given as name, value.
 func (h *harness) post(body string, headers ...string) *httptest.ResponseRecorder {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/cxbridge/cxbridge/bridge/telemetry"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -21,7 +22,7 @@ func (r *Receiver) tell(msg *nats.Msg, start time.Time) {
 		slog.String("event_id", msg.Header.Get(subjects.HeaderMsgID)), slog.String("event", msg.Header.Get(subjects.HeaderEvent)),
 		slog.String("conversation", msg.Header.Get(subjects.HeaderConversationID)), slog.String("subject", msg.Subject),
 		slog.Int("status", http.StatusOK), slog.String("reason", ""), slog.Duration("duration", time.Since(start)),
-		slog.String("trace_id", traceID(msg.Header.Get(subjects.HeaderTraceparent))))
+		slog.String("trace_id", telemetry.TraceID(msg.Header.Get(subjects.HeaderTraceparent))))
 }
 
 // tellRefused logs the one line of a request that was not answered 200: as a warning if the sender may send, else at debug, as anybody can cause it.
@@ -31,14 +32,5 @@ func (r *Receiver) tellRefused(p *problem, level slog.Level, in http.Header, sta
 		return
 	}
 	r.log.LogAttrs(ctx, level, "webhook refused", slog.Int("status", p.status), slog.String("reason", string(p.reason)),
-		slog.Duration("duration", time.Since(start)), slog.String("trace_id", traceID(first(in["Traceparent"]))))
-}
-
-// traceID is the part of a W3C trace context that its spans have in common; empty without one.
-func traceID(parent string) string {
-	const begin, end = len("00-"), len("00-") + 32
-	if len(parent) < end || !printable(parent) {
-		return ""
-	}
-	return parent[begin:end]
+		slog.Duration("duration", time.Since(start)), slog.String("trace_id", telemetry.TraceID(first(in["Traceparent"]))))
 }
