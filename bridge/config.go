@@ -103,6 +103,8 @@ type AdminConfig struct {
 	Listen    string `koanf:"listen"`
 	Token     string `koanf:"token"` // asked for as a bearer token; needed beyond loopback
 	TokenFile string `koanf:"token_file"`
+
+	TLS webhook.TLSConfig `koanf:"tls"` // as the other listener's
 }
 
 type reporter = func(key, rule string, value any)
@@ -206,11 +208,12 @@ func (c StreamsConfig) check(report reporter) {
 }
 
 func (c AdminConfig) check(report reporter) {
+	c.TLS.Check(func(key, rule string, value any) { report(strings.TrimSuffix("tls."+key, "."), rule, value) })
 	if !checkAddress("listen", c.Listen, report) {
 		return
 	}
-	if !onLoopback(c.Listen) && c.Token == "" && c.TokenFile == "" {
-		report("listen", "must be on loopback, or admin.token must be set", c.Listen)
+	if !onLoopback(c.Listen) && c.Token == "" && c.TokenFile == "" && c.TLS.ClientCAFile == "" {
+		report("listen", "must be on loopback, or admin.token or admin.tls.client_ca_file must be set", c.Listen)
 	}
 }
 

@@ -126,7 +126,9 @@ func TestConfigNamesEachMistake(t *testing.T) {
 		{name: "replicas", environ: []string{"CXBRIDGE_STREAMS__REPLICAS=0"}, key: "streams.replicas", want: []string{"1 to 5"}},
 		{name: "age", environ: []string{"CXBRIDGE_STREAMS__DEAD_MAX_AGE=1s"}, key: "streams.dead_max_age", want: []string{"at least 1m", `"1s"`}},
 		{name: "window", environ: []string{"CXBRIDGE_STREAMS__DUPLICATE_WINDOW=200h"}, key: "streams.duplicate_window", want: []string{"events_max_age"}},
-		{name: "admin beyond loopback", environ: []string{"CXBRIDGE_ADMIN__LISTEN=0.0.0.0:8081"}, key: "admin.listen", want: []string{"loopback", "admin.token"}},
+		{name: "admin beyond loopback", environ: []string{"CXBRIDGE_ADMIN__LISTEN=0.0.0.0:8081"}, key: "admin.listen", want: []string{"loopback", "admin.token", "admin.tls.client_ca_file"}},
+		{name: "admin certificate without its key", environ: []string{"CXBRIDGE_ADMIN__TLS__CERT_FILE=x.pem"}, key: "admin.tls.cert_file", want: []string{"key_file"}},
+		{name: "admin clients without a certificate", environ: []string{"CXBRIDGE_ADMIN__TLS__CLIENT_CA_FILE=x.pem"}, key: "admin.tls.client_ca_file", want: []string{"cert_file"}},
 		{name: "admin address", environ: []string{"CXBRIDGE_ADMIN__LISTEN=8081"}, key: "admin.listen", want: []string{"host:port"}},
 		{name: "level", environ: []string{"CXBRIDGE_LOG__LEVEL=loud"}, key: "log.level", want: []string{"debug, info"}},
 	}

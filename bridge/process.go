@@ -12,6 +12,7 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/broker"
 	"github.com/cxbridge/cxbridge/bridge/command"
+	"github.com/cxbridge/cxbridge/bridge/console"
 	"github.com/cxbridge/cxbridge/bridge/drift"
 	"github.com/cxbridge/cxbridge/bridge/lease"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
@@ -33,6 +34,7 @@ type process struct {
 	client   *cxapi.Client // nil if nothing calls the API
 	tokens   *exchangeable // of client
 	operator *adminServer
+	console  *console.Console
 	live     reloading
 	elected  atomic.Pointer[elected]
 	prepared atomic.Pointer[error] // of the streams; nil before the first answer
@@ -213,6 +215,9 @@ func (p *process) buildAdmin() error {
 	}
 	p.operator.token.Store(&secrets.admin)
 	p.live.inForce, p.live.secrets = p.cfg, secrets
+	if err := p.buildConsole(); err != nil {
+		return err
+	}
 	p.running = p
 	close(p.built)
 	return nil
@@ -220,7 +225,12 @@ func (p *process) buildAdmin() error {
 
 // serve starts everything that does not have to wait for the bus.
 func (p *process) serve(ctx context.Context) error {
-	p.support.run("admin listener", func(ctx context.Context) error { return serveAdmin(ctx, p.admin, p.operator.handler(), p.log) })
+	admin, err := p.adminListener()
+	if err != nil {
+		return err
+	}
+	p.support.run("admin listener", func(ctx context.Context) error { return serveAdmin(ctx, admin, p.operator.handler(), p.log) })
+	p.support.run("console", p.console.Run)
 	if p.spool == nil {
 		// Without a spool, an event that comes before the streams exist could not be stored.
 		if err := p.broker.Ready(ctx); err != nil {

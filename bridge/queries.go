@@ -23,14 +23,20 @@ const (
 	mostLetters    = 1000
 )
 
-// operate returns the queries by which operators look and act: the same that the command line does over the bus.
-func (p *process) operate() map[string]rpc.Query {
+// operate returns the queries by which operators look and act: over the bus, on the console, and the same that the command line does.
+func (p *process) operate(ready *readiness) map[string]rpc.Query {
 	return map[string]rpc.Query{
+		"bridge.status":      p.status(ready),
+		"bridge.lanes":       p.lanes,
+		"bridge.streams":     p.streams,
+		"bridge.config":      p.configuration,
 		"bridge.pause":       p.turn((*pause.Switch).Pause),
 		"bridge.resume":      p.turn((*pause.Switch).Resume),
 		"bridge.explain":     p.explain,
 		"bridge.dead.list":   p.deadList,
+		"bridge.dead.show":   p.deadShow,
 		"bridge.dead.replay": p.deadReplay,
+		"bridge.dead.drop":   p.deadDrop,
 	}
 }
 
@@ -77,17 +83,33 @@ func (p *process) turn(turn func(s *pause.Switch, ctx context.Context, by, reaso
 	}
 }
 
+// newestTold is how far back the story of a conversation goes unless the request says.
+const newestTold = 24 * time.Hour
+
 func (p *process) explain(ctx context.Context, request []byte) (any, error) {
 	var r struct {
-		ID string `json:"id"`
+		ID           string      `json:"id"`
+		Conversation subjects.ID `json:"conversation_id"`
+		NewerThan    string      `json:"newer_than"` // of a conversation: a duration such as 90m
 	}
 	if err := parse(request, &r); err != nil {
 		return nil, err
 	}
-	if r.ID == "" {
-		return nil, errors.New("request: id is needed")
+	if (r.ID == "") == r.Conversation.IsZero() {
+		return nil, errors.New("request: id is needed, or conversation_id")
 	}
-	return explain.New(p.broker.JetStream(), p.names).Explain(ctx, r.ID)
+	e := explain.New(p.broker.JetStream(), p.names)
+	if r.ID != "" {
+		return e.Explain(ctx, r.ID)
+	}
+	newer, err := ageOf("newer_than", r.NewerThan)
+	if err != nil {
+		return nil, err
+	}
+	if newer == 0 {
+		newer = newestTold
+	}
+	return e.Conversation(ctx, r.Conversation.String(), time.Now().Add(-newer))
 }
 
 // lettersRequest picks dead letters.

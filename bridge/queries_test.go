@@ -161,6 +161,15 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 		{"bridge.explain", ``, "id is needed"},
 		{"bridge.explain", `{"id":"nobody"}`, "nothing is known"},
 		{"bridge.explain", `{"ID":1}`, "request"},
+		{"bridge.explain", `{"id":"x","conversation_id":1}`, "id is needed"},
+		{"bridge.explain", `{"conversation_id":1,"newer_than":"-1h"}`, "newer_than"},
+		{"bridge.explain", `{"conversation_id":1}`, "nothing is known"},
+		{"bridge.lanes", `{"limit":0}`, "limit"},
+		{"bridge.streams", `{"limit":1}`, "unknown field"},
+		{"bridge.config", `[]`, "request"},
+		{"bridge.dead.show", `{}`, "sequence"},
+		{"bridge.dead.show", `{"sequence":9}`, "no such dead letter"},
+		{"bridge.dead.drop", `{"sequences":[]}`, "sequences"},
 		{"bridge.pause", `{"for":"ever"}`, "unknown field"},
 		{"bridge.resume", `{} {}`, "one JSON object"},
 		{"bridge.dead.list", `{"reasons":["tired"]}`, "tired"},
@@ -172,5 +181,116 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 		if why := refuses(t, conn, test.endpoint, test.request); !strings.Contains(why, test.why) {
 			t.Errorf("%s %s is refused with %q, want %q", test.endpoint, test.request, why, test.why)
 		}
+	}
+}
+
+func TestADeadLetterIsShownAndDroppedByRequest(t *testing.T) {
+	_, cfg := simulate(t)
+	js := connect(t, start(t, cfg).waitReady().NATSURL())
+	m := &nats.Msg{Subject: "cx.cmd.message.send", Header: nats.Header{"Nats-Msg-Id": {"c1"}}, Data: []byte(`{"secret":1}`)}
+	if _, err := js.PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	natstest.Eventually(t, "the letter", func() bool { return stored(t, js, "CX_DEAD") == 1 })
+	var letter struct {
+		CommandID string `json:"command_id"`
+		History   []any
+		Body      *string
+	}
+	if asks(t, js.Conn(), "bridge.dead.show", `{"sequence":1}`, &letter); letter.CommandID != "c1" || letter.History == nil || letter.Body != nil {
+		t.Errorf("bridge.dead.show = %+v", letter)
+	}
+	if asks(t, js.Conn(), "bridge.dead.show", `{"sequence":1,"body":true}`, &letter); letter.Body == nil || *letter.Body != `{"secret":1}` {
+		t.Errorf("bridge.dead.show with the body = %+v", letter)
+	}
+	var dropped struct {
+		DryRun  bool `json:"dry_run"`
+		Letters []struct {
+			Sequence uint64
+			Error    string
+		}
+	}
+	asks(t, js.Conn(), "bridge.dead.drop", `{"sequences":[1,2],"dry_run":true}`, &dropped)
+	if !dropped.DryRun || len(dropped.Letters) != 2 || dropped.Letters[0].Error != "" || dropped.Letters[1].Error == "" {
+		t.Errorf("bridge.dead.drop in a dry run = %+v", dropped)
+	}
+	if n := stored(t, js, "CX_DEAD"); n != 1 {
+		t.Errorf("a dry run left %d letters", n)
+	}
+	asks(t, js.Conn(), "bridge.dead.drop", `{"sequences":[1]}`, &dropped)
+	if n := stored(t, js, "CX_DEAD"); n != 0 || len(dropped.Letters) != 1 {
+		t.Errorf("bridge.dead.drop = %+v, and %d letters are left", dropped, n)
+	}
+}
+
+func TestTheStateOfABridgeIsToldWithoutSecrets(t *testing.T) {
+	sim, cfg := simulate(t)
+	sim.Fault(cxsim.Fault{Op: cxsim.OpSendMessage, Effect: cxsim.EffectStatus, Status: 503})
+	b := start(t, cfg).waitReady()
+	js := connect(t, b.NATSURL())
+	if _, err := js.Publish(t.Context(), "cx.cmd.message.send", []byte(`{"conversation_id":42,"content":"hi"}`)); err != nil {
+		t.Fatal(err)
+	}
+	contact := []byte(`{"inbox_id":1,"name":"Ann","email":"ann@example.test"}`)
+	sim.Fault(cxsim.Fault{Op: cxsim.OpCreateContact, Effect: cxsim.EffectStatus, Status: 503})
+	if _, err := js.Publish(t.Context(), "cx.cmd.contact.create", contact); err != nil {
+		t.Fatal(err)
+	}
+	var lanes struct {
+		Lanes []struct {
+			Lane         string
+			Conversation string `json:"conversation_id"`
+			Commands     int
+		}
+	}
+	natstest.Eventually(t, "both lanes to wait", func() bool {
+		asks(t, js.Conn(), "bridge.lanes", ``, &lanes)
+		return len(lanes.Lanes) == 2
+	})
+	for _, l := range lanes.Lanes {
+		if l.Commands != 1 || l.Lane == "conversation" && l.Conversation != "42" || l.Lane == "contact" && l.Conversation != "" {
+			t.Errorf("lanes = %+v", lanes)
+		}
+	}
+	var now struct {
+		Tenant, Circuit string
+		Active          bool
+		Holder          string   `json:"active_bridge"`
+		Bridge          string   `json:"bridge"`
+		Rate            *float64 `json:"calls_per_second"`
+	}
+	asks(t, js.Conn(), "bridge.status", ``, &now)
+	if now.Tenant != cxsim.DefaultTenant || !now.Active || now.Holder != now.Bridge || now.Circuit == "" || now.Rate == nil {
+		t.Errorf("bridge.status = %+v", now)
+	}
+	var streams struct {
+		Streams []struct {
+			Name, Problem string
+			Messages      uint64
+			Consumers     []struct{ Name string }
+		}
+	}
+	asks(t, js.Conn(), "bridge.streams", ``, &streams)
+	for _, s := range streams.Streams {
+		if s.Problem != "" || s.Name == "CX_COMMANDS" && (s.Messages != 2 || len(s.Consumers) != 1) {
+			t.Errorf("stream %+v", s)
+		}
+	}
+	var config struct {
+		Keys []struct {
+			Key, Value string
+			Secret     bool
+		}
+	}
+	asks(t, js.Conn(), "bridge.config", ``, &config)
+	values := map[string]string{}
+	for _, k := range config.Keys {
+		values[k.Key] = k.Value
+		if strings.Contains(k.Value, cxsim.DefaultToken) || strings.Contains(k.Value, pathToken) {
+			t.Errorf("%s is shown as %s", k.Key, k.Value)
+		}
+	}
+	if values["cx.access_token"] != "set" || values["admin.token"] != "" || values["cx.tenant_domain"] != fmt.Sprintf("%q", cxsim.DefaultTenant) {
+		t.Errorf("bridge.config = %v", values)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/cxbridge/cxbridge/bridge/drift"
 )
 
-// adminServer answers operators: is it alive, is it ready, what does it count, what is the contract.
+// adminServer answers operators: is it alive, is it ready, what does it count, what is the contract, and the console.
 type adminServer struct {
 	token    atomic.Pointer[string] // nil or empty: none is asked for
 	ready    *readiness
@@ -25,6 +25,8 @@ type adminServer struct {
 	contract []byte // the AsyncAPI document
 	local    bool   // only this machine can reach the listener
 	drift    *drift.Watch
+	console  http.Handler
+	session  func(*http.Request) bool // whether a browser has logged in to the console
 }
 
 func (a *adminServer) handler() http.Handler {
@@ -34,7 +36,9 @@ func (a *adminServer) handler() http.Handler {
 			Alive bool `json:"alive"`
 		}{true})
 	})
-	mux.HandleFunc("GET /readyz", a.ready.serve(a.allowed))
+	mux.HandleFunc("GET /readyz", a.ready.serve(a.permits))
+	mux.Handle("/{$}", a.console)
+	mux.Handle("/console/", a.console)
 	mux.Handle("GET /metrics", a.guard(a.metrics))
 	mux.Handle("GET /asyncapi.json", a.guard(http.HandlerFunc(a.serveContract)))
 	mux.Handle("GET /drift", a.guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a.drift.Report()) })))
@@ -78,7 +82,7 @@ func localName(host string) bool {
 // guard asks for the token, if there is one. Probes of /livez and /readyz need none, but are told no more than yes or no.
 func (a *adminServer) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !a.allowed(r) {
+		if !a.permits(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cxbridge admin"`)
 			http.Error(w, "the admin token is needed", http.StatusUnauthorized)
 			return
@@ -87,14 +91,25 @@ func (a *adminServer) guard(next http.Handler) http.Handler {
 	})
 }
 
-func (a *adminServer) allowed(r *http.Request) bool {
-	token := a.token.Load()
-	if token == nil || *token == "" {
+func (a *adminServer) permits(r *http.Request) bool { return a.shows(r) || a.session(r) }
+
+// inForce is the token that is asked for now; empty for none.
+func (a *adminServer) inForce() string {
+	if token := a.token.Load(); token != nil {
+		return *token
+	}
+	return ""
+}
+
+// shows reports whether a request shows the token that is asked for, if there is one.
+func (a *adminServer) shows(r *http.Request) bool {
+	token := a.inForce()
+	if token == "" {
 		return true
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	// Hashes, so that the time tells nothing of the length either.
-	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(*token))
+	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(token))
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 

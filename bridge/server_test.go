@@ -22,10 +22,12 @@ func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
 
 func admin(token string, checks ...check) http.Handler {
 	metrics := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	a := &adminServer{ready: &readiness{checks: checks}, metrics: metrics, contract: []byte("{}"), local: true}
+	a := &adminServer{ready: &readiness{checks: checks}, metrics: metrics, contract: []byte("{}"), local: true, console: http.NotFoundHandler(), session: nobody}
 	a.token.Store(&token)
 	return a.handler()
 }
+
+func nobody(*http.Request) bool { return false }
 
 func works(context.Context) error { return nil }
 
@@ -111,7 +113,7 @@ func TestAdminOnLoopbackAnswersToItsOwnNamesOnly(t *testing.T) {
 			}
 		}
 	}
-	beyond := &adminServer{ready: &readiness{}}
+	beyond := &adminServer{ready: &readiness{}, console: http.NotFoundHandler(), session: nobody}
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://bridge.example/livez", nil)
 	if beyond.handler().ServeHTTP(w, r); w.Code != 200 {
 		t.Errorf("beyond loopback, where there is a token: %d", w.Code)

@@ -28,8 +28,7 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 
 // rpc makes the micro service.
 func (p *process) rpc(ready *readiness) *rpc.Service {
-	queries := p.operate()
-	queries["bridge.status"] = p.status(ready)
+	queries := p.operate(ready)
 	queries["bridge.drift"] = func(context.Context, []byte) (any, error) { return p.drift.Report(), nil }
 	if p.client != nil {
 		queries["inbox.list"] = p.inboxes
@@ -57,32 +56,4 @@ func (p *process) inboxes(ctx context.Context, _ []byte) (any, error) {
 		rows = append(rows, inbox{ID: i.ID, Name: i.Name, ChannelType: i.ChannelType})
 	}
 	return rows, nil
-}
-
-// status is the answer to bridge.status, of the bridge that happens to be asked.
-type status struct {
-	Bridge   string  `json:"bridge"` // host and process
-	Version  string  `json:"version"`
-	Ready    bool    `json:"ready"`
-	Problems []Fault `json:"problems"`
-	Active   bool    `json:"active"` // it is the one that carries out commands
-	Epoch    uint64  `json:"epoch"`
-	Paused   bool    `json:"paused"`
-	Held     int     `json:"commands_held"`
-	Spooled  uint64  `json:"events_spooled"`
-}
-
-func (p *process) status(ready *readiness) rpc.Query {
-	return func(ctx context.Context, _ []byte) (any, error) {
-		s := status{Bridge: holder(), Version: Version(), Problems: ready.prove(ctx, readyFresh)}
-		s.Ready = len(s.Problems) == 0
-		if e := p.elected.Load(); e != nil {
-			r := e.runner.Status()
-			s.Active, s.Epoch, s.Paused, s.Held = r.Active, r.Epoch, r.Paused, r.Held
-		}
-		if p.spool != nil {
-			s.Spooled = p.spool.Stats().Messages
-		}
-		return s, nil
-	}
 }

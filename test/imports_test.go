@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"bridge/command": 3,
 	"bridge/rpc":     3,
 	"bridge/explain": 3,
+	"bridge/console": 3,
 	"bridge/drift":   3,
 
 	"bridge/lease":           2,

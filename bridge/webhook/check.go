@@ -125,16 +125,7 @@ func (c Config) checkLimits(report func(key, rule string, value any)) {
 }
 
 func (c Config) checkTLS(report func(key, rule string, value any)) {
-	switch {
-	case (c.TLS.CertFile == "") != (c.TLS.KeyFile == ""):
-		report("tls.cert_file", "must be set together with key_file", c.TLS.CertFile)
-	case c.TLS.ClientCAFile != "" && c.TLS.CertFile == "":
-		report("tls.client_ca_file", "needs cert_file and key_file, too", c.TLS.ClientCAFile)
-	case c.TLS.CertFile != "":
-		if _, _, err := loadTLS(c.TLS); err != nil {
-			report("tls", err.Error(), "")
-		}
-	}
+	c.TLS.Check(func(key, rule string, value any) { report(strings.TrimSuffix("tls."+key, "."), rule, value) })
 }
 
 func (c Config) checkRegistration(report func(key, rule string, value any)) {

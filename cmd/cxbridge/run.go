@@ -57,8 +57,8 @@ func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out,
 	go func() {
 		select {
 		case <-b.Ready():
-			announced <- say(out, "cxbridge %s is ready after %s: webhooks on %s, admin on http://%s, nats at %s", bridge.Version(),
-				time.Since(begun).Round(time.Millisecond), webhookURL(cfg, b.WebhookAddr().String()), b.AdminAddr(), natsAt(b))
+			announced <- say(out, "cxbridge %s is ready after %s: webhooks on %s, console at %s, nats at %s", bridge.Version(),
+				time.Since(begun).Round(time.Millisecond), webhookURL(cfg, b.WebhookAddr().String()), consoleURL(cfg, b.AdminAddr().String()), natsAt(b))
 		case <-ended:
 			announced <- nil
 		}
@@ -94,6 +94,13 @@ func webhookURL(cfg bridge.Config, address string) string {
 		scheme = "https"
 	}
 	return scheme + "://" + address + "/webhooks/<path token>"
+}
+
+func consoleURL(cfg bridge.Config, address string) string {
+	if cfg.Admin.TLS.CertFile != "" {
+		return "https://" + address + "/"
+	}
+	return "http://" + address + "/"
 }
 
 func natsAt(b *bridge.Bridge) string {

@@ -10,7 +10,8 @@ import (
 // Queries are the endpoints of the micro service that are no commands. A bridge that does not call the API has no inbox.list.
 func Queries() []string {
 	return []string{
-		"bridge.dead.list", "bridge.dead.replay", "bridge.drift", "bridge.explain", "bridge.pause", "bridge.resume", "bridge.status", "inbox.list",
+		"bridge.config", "bridge.dead.drop", "bridge.dead.list", "bridge.dead.replay", "bridge.dead.show", "bridge.drift", "bridge.explain",
+		"bridge.lanes", "bridge.pause", "bridge.resume", "bridge.status", "bridge.streams", "inbox.list",
 	}
 }
 
@@ -20,13 +21,23 @@ func about(query string) string {
 	case "bridge.drift":
 		return "What the bridge that happens to be asked has seen in events that nobody knows: members, values and event names of the vendor's."
 	case "bridge.explain":
-		return "Everything known of a command, a message or an event: {\"id\"}."
+		return "Everything known of a command, a message or an event: {\"id\"}; or of a conversation: {\"conversation_id\", \"newer_than\"}, the last 24 h unless the second says."
 	case "bridge.pause":
 		return "Lets all bridges begin no more calls: {\"by\", \"reason\"}, both optional."
 	case "bridge.resume":
 		return "Goes on after a pause: {\"by\", \"reason\"}, both optional."
 	case "bridge.status":
 		return "How the bridge is that happens to be asked."
+	case "bridge.lanes":
+		return "Conversations and contacts whose commands have waited the longest, of the bridge that happens to be asked: {\"limit\"}, optional."
+	case "bridge.streams":
+		return "What the streams hold, and how far their consumers have come."
+	case "bridge.config":
+		return "The configuration in force of the bridge that happens to be asked, without secrets."
+	case "bridge.dead.show":
+		return "One dead letter with each attempt: {\"sequence\", \"body\"}; the body only if the second is true."
+	case "bridge.dead.drop":
+		return "Deletes dead letters for good: {\"sequences\", \"dry_run\"}; only the first is needed."
 	case "bridge.dead.list":
 		return "Dead letters without their bodies: {\"reasons\", \"statuses\", \"subject\", \"command_id\", \"older_than\", \"newer_than\", \"after\", \"limit\"}, all optional."
 	case "bridge.dead.replay":
