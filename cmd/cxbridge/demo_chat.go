@@ -60,9 +60,12 @@ func (d *demo) startChat(ctx context.Context) (stop func(), err error) {
 
 // invite tells where to look, and looks there if that is wanted.
 func (d *demo) invite(ctx context.Context) error {
-	err := say(d.out, "Chat with the bot in your browser:  %s/\nAnswer as the human agent:          %s%s\n", d.chat, d.chat, agentPath)
-	if err != nil || !d.options.open {
+	err := say(d.out, "Chat with the bot in your browser:  %s/\nAnswer as the human agent:          %s%s", d.chat, d.chat, agentPath)
+	switch {
+	case err != nil:
 		return err
+	case !d.options.open:
+		return say(d.out, "(With --open the chat opens in your browser by itself.)\n")
 	}
 	name, args := "xdg-open", []string{}
 	switch runtime.GOOS {
