@@ -77,8 +77,8 @@ func fractures() []fracture {
 		},
 		{
 			name: "lease check left out", file: "bridge/lease/term.go",
-			from: "func (t *Term) Valid(need time.Duration) bool {\n",
-			to:   "func (t *Term) Valid(time.Duration) bool { return true }\n\nfunc (t *Term) formerValid(need time.Duration) bool {\n",
+			from: "func (t *Term) left() time.Duration {\n",
+			to:   "func (t *Term) left() time.Duration { return t.lease.usable() }\n\nfunc (t *Term) formerLeft() time.Duration {\n",
 		},
 		{
 			name: "ack before publish", file: "bridge/webhook/publish.go",

@@ -16,6 +16,7 @@ const (
 	pathToken = "chaos-path-token-0123456789abcdef"
 	secret    = "chaos-signature-secret-0123456789"
 	leaseTTL  = 3 * time.Second
+	echoWait  = 3 * time.Second
 )
 
 // bridge is cxbridge as a process, with a proxy before each server and before the API.
@@ -55,7 +56,7 @@ max_bytes = 4194304
 
 [commands]
 lease_ttl = "%s"
-echo_wait = "4s"
+echo_wait = "%s"
 retry_for = "20s"
 retry_max = "2s"
 
@@ -89,7 +90,7 @@ func newBridge(number int, dir, binary, spool, api, root string, cluster []*nats
 		*address = at(port)
 	}
 	b.config = filepath.Join(dir, b.name+".toml")
-	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, leaseTTL, b.admin)
+	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, leaseTTL, echoWait, b.admin)
 	return b, os.WriteFile(b.config, []byte(text), 0o600)
 }
 

@@ -129,7 +129,7 @@ func (i *injection) fill(r *rand.Rand, lease time.Duration) {
 	case freezeBridge:
 		i.Target, i.For = bridge, lease+between(r, 500*time.Millisecond, 4*time.Second)
 	case freezeSlow:
-		i.Target, i.For = active, lease+between(r, 4*time.Second, 6*time.Second)
+		i.Target, i.For = active, lease+echoWait+between(r, 3*time.Second, 5*time.Second) // until its commands have their results
 	case killLeader:
 		i.Stream = pickFrom(r, "CX_COMMANDS", "CX_LEDGER", "CX_EVENTS", "CX_RESULTS", "KV_CX_BRIDGE")
 	case disturbBus, disturbAPI:

@@ -190,6 +190,9 @@ func (s *storm) freezeBridge(ctx context.Context, b *bridge, i injection) error 
 	_ = sleep(ctx, rest)
 	f.Till = time.Now()
 	b.thaw()
+	if i.Kind == freezeSlow {
+		_ = sleep(ctx, time.Second) // so that it takes a while until it hears of the other one
+	}
 	s.mu.Lock()
 	s.freezes = append(s.freezes, f)
 	s.mu.Unlock()

@@ -105,7 +105,8 @@ func (w *world) connect(ctx context.Context) error {
 		urls = append(urls, n.url())
 	}
 	var err error
-	w.conn, err = nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.RetryOnFailedConnect(true), nats.ReconnectBufSize(-1))
+	w.conn, err = nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.RetryOnFailedConnect(true), nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // servers come and go; who publishes is told
 	if err != nil {
 		return err
 	}
