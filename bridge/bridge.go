@@ -21,7 +21,8 @@ type Bridge struct {
 	names   subjects.Names
 	metrics *prometheus.Registry
 	ready   chan struct{}
-	level   LevelSetter // nil: the level stays
+	level   LevelSetter       // nil: the level stays
+	traces  *telemetry.Traces // nil: nothing is traced
 	// contract is the AsyncAPI document.
 	contract []byte
 	running  *process      // there once built is closed

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/cxbridge/cxbridge/bridge/telemetry"
 	"github.com/cxbridge/cxbridge/cxapi"
 )
 
@@ -13,11 +14,11 @@ func (c CXConfig) NewClient(userAgent string, maxInFlight int) (*cxapi.Client, e
 	if err != nil {
 		return nil, fmt.Errorf("cx: %w", err)
 	}
-	return c.newClient(tokens, userAgent, maxInFlight)
+	return c.newClient(tokens, userAgent, maxInFlight, nil)
 }
 
-func (c CXConfig) newClient(tokens cxapi.TokenSource, userAgent string, maxInFlight int) (*cxapi.Client, error) {
-	transport := &http.Client{Transport: cxapi.NewTransport(cxapi.TransportConfig{MaxInFlight: maxInFlight})}
+func (c CXConfig) newClient(tokens cxapi.TokenSource, userAgent string, maxInFlight int, traces *telemetry.Traces) (*cxapi.Client, error) {
+	transport := &http.Client{Transport: traces.Transport(cxapi.NewTransport(cxapi.TransportConfig{MaxInFlight: maxInFlight}), callName)}
 	client, err := cxapi.New(c.BaseURL, c.TenantDomain, cxapi.WithTokenSource(tokens), cxapi.WithTimeout(c.Timeout),
 		cxapi.WithUserAgent(userAgent), cxapi.WithHTTPClient(transport))
 	if err != nil {

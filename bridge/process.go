@@ -173,7 +173,7 @@ func (p *process) build(context.Context) error {
 			return fmt.Errorf("cx: %w", err)
 		}
 		p.tokens = newExchangeable(tokens)
-		client, err := p.cfg.CX.newClient(p.tokens, "cxbridge/"+Version(), p.cfg.Commands.MaxInFlight)
+		client, err := p.cfg.CX.newClient(p.tokens, "cxbridge/"+Version(), p.cfg.Commands.MaxInFlight, p.traces)
 		if err != nil {
 			return err
 		}
@@ -188,6 +188,7 @@ func (p *process) build(context.Context) error {
 	deps := webhook.Deps{
 		Names: p.names, Tenant: p.cfg.CX.TenantDomain, Keyed: p.cfg.Subjects.Keyed, Publisher: p.broker.Publisher(),
 		Echo: p.ledger, Fingerprint: ledger.Fingerprint, Drift: p.drift, MaxPayload: p.broker.Conn().MaxPayload, Log: p.log, Registerer: p.metrics,
+		Tracer: p.traces.Tracer(),
 	}
 	if p.spool != nil {
 		deps.Spool = p.spool

@@ -21,7 +21,7 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 	p.live.runner, err = command.New(cfg, command.Deps{
 		Names: p.names, Tenant: p.cfg.CX.TenantDomain, JetStream: p.broker.JetStream(), Conn: p.broker.Conn(), Ledger: p.ledger, API: p.client,
 		Contacts: command.NewKVContacts(contacts, p.cfg.CX.TenantDomain), Layout: command.EventLayout{Content: p.cfg.Webhook.Fields.Content},
-		Log: p.log, Registerer: p.metrics,
+		Log: p.log, Registerer: p.metrics, Tracer: p.traces.Tracer(),
 	})
 	return p.live.runner, err
 }

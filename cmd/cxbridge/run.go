@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,7 +47,12 @@ func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out,
 		return err
 	}
 	defer keepHeadroom()()
-	b, err := bridge.New(cfg, log, bridge.WithLevel(level))
+	defer level.Flush()
+	traces, err := telemetry.NewTraces(ctx, bridge.Version(), log)
+	if err != nil {
+		return usageError{err}
+	}
+	b, err := bridge.New(cfg, log, bridge.WithLevel(level), bridge.WithTraces(traces))
 	if err != nil {
 		return err
 	}
@@ -68,7 +74,20 @@ func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out,
 	if told := <-announced; err == nil {
 		err = told
 	}
+	finish(ctx, traces, cfg.Grace, log)
 	return err
+}
+
+// flushLimit is how long a collector that does not answer may delay the end, at most.
+const flushLimit = 5 * time.Second
+
+// finish exports the last spans. That a collector does not take them is no failure of the bridge.
+func finish(ctx context.Context, traces *telemetry.Traces, grace time.Duration, log *slog.Logger) {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(grace, flushLimit))
+	defer cancel()
+	if err := traces.Shutdown(limit); err != nil {
+		log.Warn("the last traces could not be exported", "error", err)
+	}
 }
 
 // keepCurrent lets the bridge read its configuration again at SIGHUP, and when its file changes, until the function that it returns was called.
