@@ -142,5 +142,5 @@ func (b *bridge) active(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, page := b.ask(ctx, "/metrics")
-	return strings.Contains(page, "\ncxbridge_commands_active 1\n")
+	return strings.Contains(page, "\ncxbridge_active 1\n") || strings.Contains(page, "\ncxbridge_commands_active 1\n") // as an older one says it
 }

@@ -95,6 +95,9 @@ func report(s *storm, found []violation, counted map[string]int) {
 	if s.revived > 0 {
 		counted["processes that ended because their disk was full, and were started again"] = s.revived
 	}
+	if s.nobody > 0 {
+		counted["times that no bridge was active when the active one was meant"] = s.nobody
+	}
 	counted["webhooks that neither bridge took at first"] = refused
 	for _, k := range kinds() {
 		if n := s.done[k]; n > 0 {

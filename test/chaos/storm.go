@@ -27,6 +27,7 @@ type storm struct {
 	left    map[string]int // what could not be done here, and why
 	failed  []error
 	revived int
+	nobody  int // times that no bridge was active when the active one was meant
 }
 
 func newStorm(w *world) *storm {
@@ -154,6 +155,9 @@ func (s *storm) target(ctx context.Context, number int) *bridge {
 			return b
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nobody++
 	return s.bridges[0] // nobody is, for the moment
 }
 
