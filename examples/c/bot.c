@@ -20,12 +20,15 @@ static const char *header(natsMsg *m, const char *name) {
     return natsMsgHeader_Get(m, name, &value) == NATS_OK ? value : "";
 }
 
-// Publishes a command, which it frees. The id is derived from the event: sent twice, done once.
+// Publishes a command, which it frees. The id is derived from the event: sent twice, done once. Traces lead from the event to the command.
 static natsStatus send_command(jsCtx *js, const char *subject, const char *verb, natsMsg *event, cJSON *command) {
     char id[256], *body = cJSON_PrintUnformatted(command);
     snprintf(id, sizeof id, NAME "-%s-%s", verb, header(event, "Cx-Message-Id"));
-    jsPubOptions options = {.MsgId = id};
-    natsStatus s = js_Publish(NULL, js, subject, body, (int)strlen(body), &options, NULL);
+    natsMsg *m = NULL;
+    natsStatus s = natsMsg_Create(&m, subject, NULL, body, (int)strlen(body));
+    if (s == NATS_OK && *header(event, "traceparent")) s = natsMsgHeader_Set(m, "traceparent", header(event, "traceparent"));
+    if (s == NATS_OK) s = js_PublishMsg(NULL, js, m, &(jsPubOptions){.MsgId = id}, NULL);
+    natsMsg_Destroy(m);
     free(body);
     cJSON_Delete(command);
     return s;
@@ -65,10 +68,7 @@ static natsStatus show_result(__attribute__((unused)) jsCtx *js, natsMsg *m) {
 // Takes messages one by one, in order. The server knows how far this bot came: what was not acknowledged comes again.
 static void *consume(void *consumer) {
     struct consumer *c = consumer;
-    jsSubOptions options;
-    jsSubOptions_Init(&options);
-    options.Stream = c->stream;
-    options.Config = (jsConsumerConfig){.DeliverPolicy = js_DeliverNew, .AckPolicy = js_AckExplicit, .MaxAckPending = 1};
+    jsSubOptions options = {.Stream = c->stream, .Config = {.DeliverPolicy = js_DeliverNew, .AckPolicy = js_AckExplicit, .MaxAckPending = 1}};
     natsSubscription *sub;
     natsStatus s = js_PullSubscribe(&sub, c->js, c->subject, c->durable, NULL, &options, NULL);
     for (natsMsgList list; s == NATS_OK; natsMsgList_Destroy(&list)) {

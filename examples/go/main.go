@@ -82,7 +82,8 @@ func answer(ctx context.Context, js jetstream.JetStream, m jetstream.Msg) error 
 	if err != nil {
 		return err
 	}
-	_, err = js.Publish(ctx, "cx.cmd."+kind, body, jetstream.WithMsgID(id)) // the id of the command: sent twice, done once
+	header := nats.Header{"Nats-Msg-Id": {id}, "traceparent": h.Values("traceparent")} // the id of the command: sent twice, done once
+	_, err = js.PublishMsg(ctx, &nats.Msg{Subject: "cx.cmd." + kind, Header: header, Data: body})
 	return err
 }
 

@@ -11,6 +11,7 @@ import io.nats.client.PublishOptions;
 import io.nats.client.api.AckPolicy;
 import io.nats.client.api.ConsumerConfiguration;
 import io.nats.client.api.DeliverPolicy;
+import io.nats.client.impl.Headers;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -72,17 +73,17 @@ public class Bot {
         JsonObject command = new JsonObject();
         command.addProperty("conversation_id", header(m, "Cx-Conversation-Id"));
         if (content.strip().equalsIgnoreCase("agent")) {
-            send(js, "conversation.handoff", NAME + "-handoff-" + header(m, "Cx-Message-Id"), command);
+            send(js, m, "conversation.handoff", NAME + "-handoff-" + header(m, "Cx-Message-Id"), command);
         } else {
             command.addProperty("content", "You wrote: " + content);
-            send(js, "message.send", NAME + "-answer-" + header(m, "Cx-Message-Id"), command);
+            send(js, m, "message.send", NAME + "-answer-" + header(m, "Cx-Message-Id"), command);
         }
     }
 
-    /** Publishes a command. Its id is derived from the event: sent twice, done once. */
-    static void send(JetStream js, String kind, String id, JsonObject command) throws IOException, JetStreamApiException {
-        byte[] body = command.toString().getBytes(StandardCharsets.UTF_8);
-        js.publish("cx.cmd." + kind, body, PublishOptions.builder().messageId(id).build());
+    /** Publishes a command. Its id is derived from the event: sent twice, done once. Traces lead from the event to the command. */
+    static void send(JetStream js, Message event, String kind, String id, JsonObject command) throws IOException, JetStreamApiException {
+        Headers trace = new Headers().put("traceparent", event.getHeaders().get("traceparent"));
+        js.publish("cx.cmd." + kind, trace, command.toString().getBytes(StandardCharsets.UTF_8), PublishOptions.builder().messageId(id).build());
     }
 
     /** Tells how a command of this bot ended. */
@@ -93,7 +94,6 @@ public class Bot {
     }
 
     static String header(Message m, String name) {
-        String value = m.getHeaders().getFirst(name);
-        return value == null ? "" : value;
+        return m.getHeaders().containsKey(name) ? m.getHeaders().getFirst(name) : "";
     }
 }

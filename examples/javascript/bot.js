@@ -1,5 +1,5 @@
 // Answers customers of Sangoma CX over NATS, and hands over to a human agent on the word "agent".
-import { connect } from "@nats-io/transport-node";
+import { connect, headers } from "@nats-io/transport-node";
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 
 const name = "javascript-bot"; // of the durable consumers, and the beginning of every command id
@@ -41,15 +41,17 @@ async function answer(m) {
   const id = m.headers.get("Cx-Message-Id");
   const command = { conversation_id: m.headers.get("Cx-Conversation-Id") };
   if (content.trim().toLowerCase() === "agent") {
-    await send("conversation.handoff", `${name}-handoff-${id}`, command);
+    await send(m, "conversation.handoff", `${name}-handoff-${id}`, command);
   } else {
-    await send("message.send", `${name}-answer-${id}`, { ...command, content: `You wrote: ${content}` });
+    await send(m, "message.send", `${name}-answer-${id}`, { ...command, content: `You wrote: ${content}` });
   }
 }
 
 // Publishes a command. Its id is derived from the event: sent twice, done once.
-function send(kind, msgID, command) {
-  return js.publish(`cx.cmd.${kind}`, JSON.stringify(command), { msgID });
+function send(event, kind, msgID, command) {
+  const h = headers();
+  if (event.headers.has("traceparent")) h.set("traceparent", event.headers.get("traceparent")); // traces lead from the event to the command
+  return js.publish(`cx.cmd.${kind}`, JSON.stringify(command), { msgID, headers: h });
 }
 
 // Tells how a command of this bot ended.

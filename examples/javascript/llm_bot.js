@@ -45,6 +45,7 @@ async function answer(m) {
   const h = headers();
   h.set("Cx-Expires-At", new Date(until).toISOString());
   h.set("Cx-Only-If", "still-with-bot, no-newer-customer-message"); // when the answer's turn comes, which may be later
+  if (m.headers.has("traceparent")) h.set("traceparent", m.headers.get("traceparent"));
   const msgID = `${name}-answer-${m.headers.get("Cx-Message-Id")}`; // the id of the command: sent twice, done once
   await js.publish("cx.cmd.message.send", JSON.stringify({ conversation_id: conversation, content }), { msgID, headers: h });
 }

@@ -46,8 +46,10 @@ async def answer(js, m):
     else:
         kind, id = "message.send", f"{NAME}-answer-{m.headers['Cx-Message-Id']}"
         command["content"] = f"You wrote: {content}"
-    # The id is that of the command: sent twice, done once.
-    await js.publish(f"cx.cmd.{kind}", json.dumps(command).encode(), headers={"Nats-Msg-Id": id})
+    headers = {"Nats-Msg-Id": id}  # the id of the command: sent twice, done once
+    if "traceparent" in m.headers:
+        headers["traceparent"] = m.headers["traceparent"]  # so that traces lead from the event to what came of it
+    await js.publish(f"cx.cmd.{kind}", json.dumps(command).encode(), headers=headers)
 
 
 async def show_result(js, m):

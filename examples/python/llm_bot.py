@@ -44,6 +44,7 @@ async def answer(js, m):
         "Nats-Msg-Id": f"{NAME}-answer-{m.headers['Cx-Message-Id']}",  # the id of the command: sent twice, done once
         "Cx-Expires-At": until.isoformat(),
         "Cx-Only-If": "still-with-bot, no-newer-customer-message",  # when the answer's turn comes, which may be later
+        **{name: value for name, value in m.headers.items() if name == "traceparent"},
     }
     command = {"conversation_id": conversation, "content": content}
     await js.publish("cx.cmd.message.send", json.dumps(command).encode(), headers=headers)

@@ -8,27 +8,28 @@ name=shell-bot # of the durable consumer, and the beginning of every command id
 nats consumer add CX_EVENTS "$name" --filter cx.message.created --deliver new --ack explicit --max-pending 1 \
   --target "$name.events" --defaults >/dev/null || exit
 
-# command KIND ID BODY asks the bridge, and waits for the result. The id is derived from the event: sent twice, done once.
+# command KIND ID BODY TRACE asks the bridge, and waits for the result. The id is derived from the event: sent twice, done once.
 command() {
-  local result
-  result=$(nats request "cx.rpc.$1" "$3" --header "Nats-Msg-Id:$2" --no-templates --raw) &&
+  local result headers=(--header "Nats-Msg-Id:$2")
+  [ "$4" = - ] || headers+=(--header "traceparent:$4") # so that traces lead from the event to what came of it
+  result=$(nats request "cx.rpc.$1" "$3" "${headers[@]}" --no-templates --raw) &&
     jq --exit-status --raw-output '"\(.command_id) \(.status)"' <<<"$result"
 }
 
 # answer EVENT turns a message of a customer into a command.
 answer() {
-  local origin loop conversation id status content
-  IFS=$'\t' read -r origin loop conversation id < <(
-    jq --raw-output '[.Header["Cx-Origin", "Cx-Loop", "Cx-Conversation-Id", "Cx-Message-Id"] | .[0] // "-"] | @tsv' <<<"$1")
+  local origin loop conversation id trace status content
+  IFS=$'\t' read -r origin loop conversation id trace < <(
+    jq --raw-output '[.Header["Cx-Origin", "Cx-Loop", "Cx-Conversation-Id", "Cx-Message-Id", "traceparent"] | .[0] // "-"] | @tsv' <<<"$1")
   [ "$origin" = customer ] && [ "$loop" != true ] || return 0 # an agent, the system or a bot wrote it; or bots answer each other
   status=$(jq --raw-output '.Data | @base64d | fromjson | .conversation.status' <<<"$1")
   [ "$status" != open ] || return 0 # a human agent has it
   content=$(jq --raw-output '.Data | @base64d | fromjson | .content // ""' <<<"$1")
   if [ "${content,,}" = agent ]; then
-    command conversation.handoff "$name-handoff-$id" "$(jq --null-input --arg c "$conversation" '{conversation_id: $c}')"
+    command conversation.handoff "$name-handoff-$id" "$(jq --null-input --arg c "$conversation" '{conversation_id: $c}')" "$trace"
   else
     command message.send "$name-answer-$id" \
-      "$(jq --null-input --arg c "$conversation" --arg text "You wrote: $content" '{conversation_id: $c, content: $text}')"
+      "$(jq --null-input --arg c "$conversation" --arg text "You wrote: $content" '{conversation_id: $c, content: $text}')" "$trace"
   fi
 }
 

@@ -148,6 +148,8 @@ func (s *script) judge() {
 	if n := stored(s.T, js, "CX_DEAD"); n != 0 {
 		s.Errorf("there are %d dead letters", n)
 	}
+	judged(s.T, js)
+	wantTraces(s.T, js)
 	for _, id := range s.commands {
 		eventually(s.T, "the bot knows the result of "+id, func() bool { return s.bot.printed(id+" done") > 0 }, s.bot)
 	}

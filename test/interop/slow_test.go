@@ -69,6 +69,8 @@ func (s *script) playSlow(llm *model) {
 	llm.answer("I want a human")
 	s.quiet(s.T, s.connect(s.T), s.made.bot, s.bot)
 
+	judged(s.T, s.connect(s.T))
+	wantTraces(s.T, s.connect(s.T))
 	s.compare(map[int64][]string{
 		ann: {"Answer: no, another one"},
 		bob: {"Answer: an easy one", "Answer: still away?"},

@@ -5,9 +5,13 @@ package interop
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,8 +76,27 @@ timeout = "5m"
 		t.Fatal(err)
 	}
 	w.startBridge(t)
-	w.sim.Subscribe("http://" + w.webhook + "/webhooks/interop-interop-interop-interop")
+	w.sim.Subscribe(traced(t, "http://"+w.webhook+"/webhooks/interop-interop-interop-interop"))
 	return w
+}
+
+// traced returns an address from which webhooks are passed on, each with a trace of its own, as a proxy in front of the bridge does.
+func traced(t *testing.T, to string) string {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL, r.Out.Host = target, target.Host
+			r.Out.Header.Set("Traceparent", fmt.Sprintf("00-%016x%016x-%016x-01", rand.Uint64(), rand.Uint64()|1, rand.Uint64()|1))
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // the bridge is away at times; the simulator tries again then
+	}
+	s := httptest.NewServer(proxy)
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // startBridge starts the binary, and NATS with it, and waits until it is ready.

@@ -75,7 +75,10 @@ async fn answer(js: &Context, m: &Message) -> Result<(), Error> {
         ("message.send", format!("{NAME}-answer-{id}"), command)
     };
     // The message id is that of the command: sent twice, done once.
-    let command = PublishMessage::build().message_id(id).payload(command.to_string().into());
+    let mut command = PublishMessage::build().message_id(id).payload(command.to_string().into());
+    if !header(m, "traceparent").is_empty() {
+        command = command.header("traceparent", header(m, "traceparent")); // traces lead from the event to the command
+    }
     js.send_publish(format!("cx.cmd.{kind}"), command).await?.await?;
     Ok(())
 }
