@@ -140,3 +140,39 @@ func TestEventsSurviveARestartOfTheBridgeWhileTheServerIsAway(t *testing.T) {
 	eventually(t, "the spool is empty", func() bool { return disk.Stats().Messages == 0 })
 	inOrder(t, contents(t, js, "CX_EVENTS"), conversations, 3*each)
 }
+
+// A stream that is missing, or full, is a bus that is away: events wait in the spool until someone has made room.
+func TestEventsWaitForAStreamThatIsMissingOrFull(t *testing.T) {
+	js := natstest.Start(t).JetStream(t)
+	disk := newMemorySpool(100)
+	h := setup(t, func(c *Config, d *Deps) {
+		patient(c)
+		d.Publisher, d.MaxPayload, d.Spool = js, js.Conn().MaxPayload, disk
+	})
+	sent := 0
+	waits := func(messages uint64) {
+		t.Helper()
+		h.customers(t, 1, sent, sent+1)
+		sent++
+		if n := disk.Stats().Messages; n != messages {
+			t.Fatalf("%d messages are in the spool, want %d: %s", n, messages, h.log)
+		}
+	}
+	waits(1) // nobody answers
+	full := jetstream.StreamConfig{Name: "CX_EVENTS", Subjects: []string{"cx.*.*"}, MaxMsgs: 2, Discard: jetstream.DiscardNew}
+	if _, err := js.CreateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	run(t, h.Drain)
+	eventually(t, "the spool is empty", func() bool { return !h.store.spooling.Load() })
+	waits(0)
+	waits(1) // the stream refuses it
+	waits(2)
+	full.MaxMsgs = -1
+	if _, err := js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the spool is empty", func() bool { return !h.store.spooling.Load() })
+	waits(0)
+	inOrder(t, contents(t, js, "CX_EVENTS"), 1, 5)
+}
