@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := v2.15.0
 
 # Every build tag of the tests that need more than Go, so that vet and lint see all files.
-TAGS := e2e,contract,interop,browser,live
+TAGS := e2e,contract,interop,browser,live,alerts
 PARALLEL ?= 2
 FUZZTIME ?= 10s
 
@@ -63,6 +63,11 @@ interop: ## the example bots in every language against the built binary (needs t
 browser: ## the chat widget and the agent's desk in a real Chromium, which it installs
 	test/browser/setup.sh
 	go test -count=1 -tags browser -timeout 20m ./test/browser
+
+.PHONY: alerts
+alerts: ## the alerts and the dashboard against bridges in trouble, with a real Prometheus, which it builds
+	test/alerts/setup.sh
+	go test -count=1 -tags alerts -timeout 15m ./test/alerts
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal
