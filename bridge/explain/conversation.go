@@ -41,7 +41,7 @@ func (e *Explainer) Conversation(ctx context.Context, id string, since time.Time
 		return Account{}, fmt.Errorf("explain conversation %s: %w", id, err)
 	}
 	c.sort()
-	return Account{ID: id, Is: []string{"conversation"}, Commands: commands, Entries: c.entries, Remarks: append(c.remarks, remarks...)}, nil
+	return Account{ID: id, Is: []string{"conversation"}, Commands: commands, Entries: c.entries, Remarks: append(remarks, c.remarks...)}, nil
 }
 
 // conversation is the story of a conversation while it comes together.

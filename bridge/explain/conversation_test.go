@@ -52,6 +52,9 @@ func TestAConversationIsToldWithAllItsCommands(t *testing.T) {
 	}
 	b.tells(a, explain.Event, explain.Published, explain.Claimed, explain.Settled, explain.Result,
 		explain.Published, explain.Claimed, explain.Settled, explain.Result, explain.DeadLetter, explain.Published)
+	if a.Remarks == nil {
+		t.Error("remarks are null in JSON")
+	}
 	states := map[string]string{}
 	for _, c := range a.Commands {
 		states[c.ID] = c.State

@@ -103,6 +103,7 @@ func (b *bench) startBridge(ctx context.Context, bus *bus, api string, inFlight 
 	if err != nil {
 		return nil, "", err
 	}
+	p.admin = admin
 	if err := p.ready(ctx, "http://"+admin+"/readyz"); err != nil {
 		text, readErr := os.ReadFile(dir + "/log")
 		return nil, "", errors.Join(err, fmt.Errorf("its log:\n%s", text), readErr, p.stop())

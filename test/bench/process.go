@@ -37,6 +37,7 @@ type process struct {
 	ended chan struct{}
 	err   error // how it ended; read after ended is closed
 	done  bool
+	admin string // address for operators, of a bridge
 }
 
 func begin(name string, cmd *exec.Cmd) (*process, error) {

@@ -91,9 +91,9 @@ function item(r) {
   if (r.attempts > 1) more.push(el("span", { className: "soft" }, `${r.attempts} calls`));
   const li = el("li", { className: r.kind },
     el("time", { dateTime: r.time }, clock(r.time)), badge(words[r.kind], r.kind), el("code", { className: "subject" }, r.subject),
-    r.conversation ? el("button", { type: "button", className: "link", onclick: () => conversation(r.conversation), "aria-label": `Story of conversation ${r.conversation}` }, `#${r.conversation}`) : el("span"),
+    r.conversation ? el("button", { type: "button", className: "link", onclick: () => conversation(r.conversation), "aria-label": `#${r.conversation}, story of the conversation` }, `#${r.conversation}`) : el("span"),
     el("span", { className: "more" }, ...more),
-    r.id ? el("button", { type: "button", className: "link id", title: r.id, onclick: () => explain(r.id), "aria-label": `Everything known of ${r.id}` }, "explain") : el("span"));
+    r.id ? el("button", { type: "button", className: "link id", title: r.id, onclick: () => explain(r.id), "aria-label": `explain ${r.id}` }, "explain") : el("span"));
   li.dataset.key = `${r.kind} ${r.sequence}`;
   return li;
 }
