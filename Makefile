@@ -51,11 +51,12 @@ e2e: build ## the built binary as a process: killed, frozen, cut off
 	go test -tags=e2e -count=1 -timeout 20m ./test/e2e/...
 
 .PHONY: contract
-contract: ## the official parser of AsyncAPI and the CloudEvents SDKs as judges (needs npm)
+contract: ## the official parser of AsyncAPI and the CloudEvents SDKs as judges; installs what they need
+	test/contract/setup.sh
 	go test -count=1 -tags contract -timeout 15m ./subjects/schema ./test/contract
 
 .PHONY: interop
-interop: ## the example bots in every language against the built binary (needs their languages; installs the rest)
+interop: ## the example bots in every language against the built binary; installs their languages
 	test/interop/setup.sh
 	go test -count=1 -tags interop -timeout 30m ./test/interop
 

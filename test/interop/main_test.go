@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if err := preferInstalled(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if binary != "" {
 		return m.Run()
 	}
@@ -44,6 +48,15 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// preferInstalled lets commands that setup.sh installed here be found before others.
+func preferInstalled() error {
+	installed, err := filepath.Abs(filepath.Join(".cache", "bin"))
+	if err != nil {
+		return err
+	}
+	return os.Setenv("PATH", installed+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // eventually waits until a condition holds; it fails at once when a process that it depends on has ended.
