@@ -12,7 +12,7 @@ FUZZTIME ?= 10s
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the binary, into bin/
@@ -69,6 +69,17 @@ browser: ## the chat widget and the agent's desk in a real Chromium, which it in
 alerts: ## the alerts and the dashboard against bridges in trouble, with a real Prometheus, which it builds
 	test/alerts/setup.sh
 	go test -count=1 -tags alerts -timeout 15m ./test/alerts
+
+CHAOS_FOR ?= 10m
+CHAOS_SEEDS ?=
+
+.PHONY: chaos
+chaos: build ## a storm over bridges and a cluster for CHAOS_FOR (10m), by chance or by CHAOS_SEEDS (7, or 1-20)
+	go run ./test/chaos -binary bin/cxbridge -for $(CHAOS_FOR) $(if $(CHAOS_SEEDS),-seeds $(CHAOS_SEEDS))
+
+.PHONY: chaos-broken
+chaos-broken: ## bridges that are broken on purpose: the storm has to catch each
+	go run ./test/chaos -broken -for 60s -seeds 1-3 -patience 30s -quiet
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal

@@ -285,3 +285,26 @@ func TestTheCheckOfTheConfig(t *testing.T) {
 	}
 	DefaultConfig().Check(func(key, rule string, value any) { t.Errorf("default: %s %s: %v", key, rule, value) })
 }
+
+// TestARecordOfALaterVersionIsSomebodyElses holds that a bridge leaves alone what it does not understand, until it is gone.
+func TestARecordOfALaterVersionIsSomebodyElses(t *testing.T) {
+	b, _ := startBus(t)
+	for _, value := range []string{`{"v":9,"holder":"newer","term":"theirs","epoch":1,"more":{"than":"we know"}}`, "another format"} {
+		revision, err := b.kv.Put(within(t), keyName, []byte(value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &candidate{Lease: b.lease("older", long, quiet()), term: newTermName()}
+		if term, _ := c.try(within(t)); term != nil {
+			t.Fatalf("%s: was taken over", value)
+		}
+		if err := b.kv.Delete(within(t), keyName); err != nil {
+			t.Fatal(err)
+		}
+		term, err := c.Acquire(within(t))
+		if err != nil || term.Epoch() <= revision {
+			t.Fatalf("after %s: %v, %v", value, term, err)
+		}
+		giveBack(t, term)
+	}
+}

@@ -31,7 +31,7 @@ type world struct {
 }
 
 // startTime bounds the start of everything.
-const startTime = 3 * time.Minute
+const startTime = 5 * time.Minute
 
 // build makes a world and starts it; binaries are those of the bridges. It has to be torn down also after an error.
 func build(ctx context.Context, seed uint64, dir string, binaries [bridges]string) (w *world, err error) {
