@@ -18,7 +18,7 @@ const (
 	killBoth     kind = "kill-both"     // both bridges at once
 	stopBridge   kind = "stop-bridge"   // SIGTERM, as for an upgrade
 	freezeBridge kind = "freeze-bridge" // SIGSTOP for longer than the lease, then SIGCONT
-	freezeSlow   kind = "freeze-slow"   // the same while the bus answers slowly, so that claims are under way
+	freezeClaims kind = "freeze-claims" // the same at the moment when many claims are answered
 	killServer   kind = "kill-server"   // SIGKILL of a nats-server
 	killLeader   kind = "kill-leader"   // SIGKILL of the one that leads a stream
 	killQuorum   kind = "kill-quorum"   // two of the three at once
@@ -33,13 +33,13 @@ const (
 )
 
 func kinds() []kind {
-	return []kind{killBridge, killBoth, stopBridge, freezeBridge, freezeSlow, killServer, killLeader, killQuorum, stopServer, freezeServer,
+	return []kind{killBridge, killBoth, stopBridge, freezeBridge, freezeClaims, killServer, killLeader, killQuorum, stopServer, freezeServer,
 		disturbBus, disturbAPI, fullServer, fullSpool, apiFault, deliverFault}
 }
 
 // frequent are those that there is more than one form of, so that each turn of the plan has them more often.
 func frequent() []kind {
-	return []kind{killBridge, freezeSlow, disturbBus, disturbAPI, apiFault, apiFault, apiFault, deliverFault, deliverFault}
+	return []kind{killBridge, freezeClaims, disturbBus, disturbAPI, apiFault, apiFault, apiFault, deliverFault, deliverFault}
 }
 
 // active as the target means the bridge that carries out commands at that moment.
@@ -47,13 +47,14 @@ const active = -1
 
 // injection is one piece of trouble of the plan.
 type injection struct {
-	At     time.Duration
-	Kind   kind
-	Target int           // a bridge or a server, counted from 0; or active
-	For    time.Duration // until it is over, or until what was ended is started again
-	Way    way
-	Stream string // of which the leader is meant
-	Fault  cxsim.Fault
+	At      time.Duration
+	Kind    kind
+	Target  int           // a bridge or a server, counted from 0; or active
+	For     time.Duration // until it is over, or until what was ended is started again
+	Way     way
+	Stream  string // of which the leader is meant
+	Breaths int    // of a process that is frozen
+	Fault   cxsim.Fault
 }
 
 func (i injection) String() string {
@@ -128,8 +129,9 @@ func (i *injection) fill(r *rand.Rand, lease time.Duration) {
 		i.For = between(r, 0, 2*time.Second)
 	case freezeBridge:
 		i.Target, i.For = bridge, lease+between(r, 500*time.Millisecond, 4*time.Second)
-	case freezeSlow:
-		i.Target, i.For = active, lease+echoWait+between(r, 3*time.Second, 5*time.Second) // until its commands have their results
+	case freezeClaims:
+		i.Target, i.Breaths = active, 1+r.IntN(4)
+		i.For = lease + echoWait + between(r, 2500*time.Millisecond, 4*time.Second) // until its commands have their results
 	case killLeader:
 		i.Stream = pickFrom(r, "CX_COMMANDS", "CX_LEDGER", "CX_EVENTS", "CX_RESULTS", "KV_CX_BRIDGE")
 	case disturbBus, disturbAPI:

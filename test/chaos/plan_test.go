@@ -35,7 +35,7 @@ func TestAPlanHasEveryKindOfTrouble(t *testing.T) {
 				effects[i.Fault.Effect] = true
 				sim.Fault(i.Fault) // panics if there is no such fault
 			}
-			if (i.Kind == freezeBridge || i.Kind == freezeSlow) && i.For <= leaseTTL {
+			if (i.Kind == freezeBridge || i.Kind == freezeClaims) && i.For <= leaseTTL {
 				t.Errorf("seed %d: %s: not longer than the lease", seed, i)
 			}
 		}
@@ -43,7 +43,7 @@ func TestAPlanHasEveryKindOfTrouble(t *testing.T) {
 	if len(seen) != len(kinds()) {
 		t.Errorf("%d of %d kinds: %v", len(seen), len(kinds()), seen)
 	}
-	if len(ways) != 5 {
+	if len(ways) != 5 { // dammed belongs to a freeze
 		t.Errorf("ways: %v", ways)
 	}
 	if len(effects) != 15+12-4 { // delay, malformed, empty and oversized are effects of calls and of deliveries

@@ -16,10 +16,11 @@ const (
 	shut              // connections are cut and refused
 	silent            // connections stay and nothing passes
 	deaf              // what the bridge says passes, what it is answered does not
+	dammed            // what the bridge is answered gathers, and comes all at once when the way is open again
 )
 
 func (w way) String() string {
-	return [...]string{"open", "slow", "cut", "silent", "deaf"}[w]
+	return [...]string{"open", "slow", "cut", "silent", "deaf", "dammed"}[w]
 }
 
 // proxy is a TCP connection between a bridge and a server that can be disturbed. What was held back by silent and deaf is never sent later:
@@ -126,6 +127,9 @@ func (p *proxy) pump(from, to net.Conn, answers bool) {
 			if wait := time.Until(s.due); wait > 0 {
 				<-time.After(wait)
 			}
+			for answers && p.is(dammed) {
+				<-time.After(time.Millisecond)
+			}
 			if p.held(answers) {
 				continue // the connection ends when the way is open again
 			}
@@ -152,6 +156,12 @@ func (p *proxy) held(answers bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.way == silent || p.way == deaf && answers
+}
+
+func (p *proxy) is(w way) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.way == w
 }
 
 func (p *proxy) lateness() time.Duration {

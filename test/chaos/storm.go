@@ -121,7 +121,7 @@ func (s *storm) inject(ctx context.Context, number int, i injection) error {
 		}
 		both.Wait()
 		return firstOf(errs...)
-	case freezeBridge, freezeSlow:
+	case freezeBridge, freezeClaims:
 		return s.freezeBridge(ctx, s.target(ctx, i.Target), i)
 	case killServer, stopServer, freezeServer, killLeader, killQuorum:
 		return s.server(ctx, i)
@@ -180,27 +180,38 @@ func (s *storm) freezeBridge(ctx context.Context, b *bridge, i injection) error 
 	lock, bus := s.processes[b.name], s.ways["bus "+b.name]
 	lock.Lock()
 	defer lock.Unlock()
-	rest := i.For
-	if i.Kind == freezeSlow {
+	if i.Kind == freezeClaims {
 		bus.Lock()
 		defer bus.Unlock()
-		b.busWay(slow, 300*time.Millisecond)
-		defer b.busWay(open, 0)
-		_ = sleep(ctx, time.Second) // it ends earlier when the storm does
-		rest -= time.Second
+		b.busWay(dammed, 0)
+		_ = sleep(ctx, gathering) // it ends earlier when the storm does
 	}
 	f := freeze{Bridge: b.name, From: time.Now()}
 	b.freeze()
-	_ = sleep(ctx, rest)
+	if i.Kind == freezeClaims {
+		b.busWay(open, 0)
+		b.breathe(i.Breaths)
+	}
+	_ = sleep(ctx, i.For)
 	f.Till = time.Now()
 	b.thaw()
-	if i.Kind == freezeSlow {
-		_ = sleep(ctx, time.Second) // so that it takes a while until it hears of the other one
-	}
 	s.mu.Lock()
 	s.freezes = append(s.freezes, f)
 	s.mu.Unlock()
 	return nil
+}
+
+// gathering is how long answers to claims gather: less than a request waits for its answer.
+const gathering = 900 * time.Millisecond
+
+// breathe lets a frozen process go on for moments. It hears then that many claims are its own, and is stopped before it has made all their calls.
+func (p *process) breathe(times int) {
+	for range times {
+		<-time.After(20 * time.Millisecond)
+		p.thaw()
+		<-time.After(time.Millisecond)
+		p.freeze()
+	}
 }
 
 func (s *storm) server(ctx context.Context, i injection) error {
