@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/spf13/cobra"
 
 	"github.com/cxbridge/cxbridge/bridge"
@@ -60,9 +63,29 @@ func apiCommand(name, short string, run func(cmd *cobra.Command, client *cxapi.C
 			return err
 		}
 		defer client.CloseIdleConnections()
-		return run(cmd, client, *asJSON)
+		return again(cmd.Context(), func() error { return run(cmd, client, *asJSON) })
 	}
 	return cmd
+}
+
+// again repeats a call a few times that was certainly not carried out, and may be next time.
+func again(ctx context.Context, call func() error) error {
+	pauses := backoff.NewExponentialBackOff(backoff.WithInitialInterval(300 * time.Millisecond))
+	return backoff.Retry(func() error {
+		err := call()
+		var failed *cxapi.Error
+		if errors.As(err, &failed) && failed.Outcome == cxapi.OutcomeLater && failed.RetryAfter < time.Minute {
+			select {
+			case <-time.After(failed.RetryAfter):
+			case <-ctx.Done():
+			}
+			return err
+		}
+		if err != nil {
+			return backoff.Permanent(err)
+		}
+		return nil
+	}, backoff.WithContext(backoff.WithMaxRetries(pauses, 3), ctx))
 }
 
 // needed refuses flags that were left out.
