@@ -42,6 +42,8 @@ type world struct {
 	sim *cxsim.Sim
 	cfg bridge.Config
 	bus *natstest.Server // nil if the bus is in the bridge
+	log *slog.Logger     // nil: the test's output
+	how []bridge.Option
 }
 
 func newWorld(t *testing.T, opt cxsim.Options, changes ...func(*bridge.Config)) *world {
@@ -112,7 +114,11 @@ func (w *world) begin() *running {
 	if w.bus != nil {
 		w.cfg.Spool.Dir = w.t.TempDir()
 	}
-	b, err := bridge.New(w.cfg, slog.New(slog.NewTextHandler(w.t.Output(), nil)))
+	log := w.log
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(w.t.Output(), nil))
+	}
+	b, err := bridge.New(w.cfg, log, w.how...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
 	m, err := j.resultMessage(subject)
 	if err == nil {
-		span := j.story.publish(m, j.shift.names.Result(j.stands.Result.Command, "")+"{command}")
+		span := j.story.publish(m)
 		err = j.shift.publishOnce(ctx, m)
 		published(span, err)
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -87,11 +88,12 @@ func (s *story) call(ctx context.Context) context.Context {
 }
 
 // publish begins the span of publishing a result, from which whoever gets it goes on.
-func (s *story) publish(m *nats.Msg, name string) trace.Span {
+func (s *story) publish(m *nats.Msg) trace.Span {
 	if s == nil {
 		return nil
 	}
-	_, span := s.tracer.Start(s.ctx, "publish "+name, trace.WithSpanKind(trace.SpanKindProducer))
+	kind := m.Subject[:strings.LastIndexByte(m.Subject, '.')+1] // all but the command's id
+	_, span := s.tracer.Start(s.ctx, "publish "+kind+"{command}", trace.WithSpanKind(trace.SpanKindProducer))
 	if span.IsRecording() {
 		span.SetAttributes(semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend,
 			semconv.MessagingDestinationName(m.Subject), semconv.MessagingMessageID(m.Header.Get(subjects.HeaderCEID)), semconv.MessagingMessageBodySize(len(m.Data)))
