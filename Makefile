@@ -61,7 +61,7 @@ interop: ## the example bots in every language against the built binary; install
 	go test -count=1 -tags interop -timeout 30m ./test/interop
 
 .PHONY: browser
-browser: ## the chat widget and the agent's desk in a real Chromium, which it installs
+browser: ## the chat widget, the agent's desk and the console in a real Chromium, which it installs
 	test/browser/setup.sh
 	go test -count=1 -tags browser -timeout 20m ./test/browser
 

@@ -31,7 +31,7 @@ type demoOptions struct {
 func demoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
-		Use: "demo", Short: "See it work: NATS, a simulated CX, the bridge, a bot and a chat in one process", Args: noArgs,
+		Use: "demo", Short: "See it work: NATS, a simulated CX, the bridge with its console, a bot and a chat in one process", Args: noArgs,
 		Long: "Run everything in one process on loopback: an embedded NATS server, a simulated CX, the bridge, a bot and a scripted customer,\n" +
 			"and a chat for your browser, with the desk of the human agent beside it. Nothing is left behind. Stop it with Ctrl-C.",
 	}

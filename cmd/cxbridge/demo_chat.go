@@ -60,7 +60,7 @@ func (d *demo) startChat(ctx context.Context) (stop func(), err error) {
 
 // invite tells where to look, and looks there if that is wanted.
 func (d *demo) invite(ctx context.Context) error {
-	err := say(d.out, "Chat with the bot in your browser:  %s/\nAnswer as the human agent:          %s%s", d.chat, d.chat, agentPath)
+	err := say(d.out, "Chat with the bot in your browser:  %s/\nAnswer as the human agent:          %s%s\nSee what the bridge does:           http://%s/", d.chat, d.chat, agentPath, d.bridge.AdminAddr())
 	switch {
 	case err != nil:
 		return err

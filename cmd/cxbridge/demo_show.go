@@ -131,10 +131,11 @@ func (s *story) advise() error {
 	}
 	server := s.bridge.NATSURL()
 	return say(s.out, `
-That was all by itself. Now chat with the bot in your browser, ask it for an agent, and answer yourself:
+That was all by itself. Now chat with the bot in your browser, ask it for an agent, answer yourself, and watch it on the console:
 
   %s/
   %s%s
+  http://%s/
 
 Or try, in another terminal%s:
 
@@ -145,7 +146,7 @@ Or try, in another terminal%s:
   curl http://%s/readyz
 
 Ctrl-C ends it.
-`, s.chat, s.chat, agentPath, note, tool, server, s.names.Prefix(), tool, server, s.names.Command(subjects.MessageSend), s.conversation,
+`, s.chat, s.chat, agentPath, s.bridge.AdminAddr(), note, tool, server, s.names.Prefix(), tool, server, s.names.Command(subjects.MessageSend), s.conversation,
 		s.bridge.WebhookAddr(), s.token, s.conversation, s.bridge.AdminAddr())
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,12 +13,30 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	return busCommand(&cobra.Command{
-		Use: "explain ID", Short: "Tell everything known of a command, a message or an event", Args: oneID,
-		Long: "Tell everything known of a command id, a message id or an event id, in order of time: when it was published, claimed, tried, echoed,\n" +
-			"recorded and answered, and where it stands if it has not ended. Bodies are not shown.",
-	}, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
-		account, err := explain.New(b.JetStream(), b.names).Explain(cmd.Context(), args[0])
+	conversation := ""
+	newer := age(24 * time.Hour)
+	cmd := &cobra.Command{
+		Use: "explain [ID]", Short: "Tell everything known of a command, a message, an event or a conversation",
+		Long: "Tell everything known of a command id, a message id or an event id, or of a conversation, in order of time: when it was published, claimed, tried,\n" +
+			"echoed, recorded and answered, and where it stands if it has not ended. Bodies are not shown.",
+	}
+	cmd.Flags().StringVar(&conversation, "conversation", "", "id of a conversation, instead of ID")
+	cmd.Flags().Var(&newer, "newer-than", "how far back the story of a conversation goes, such as 90m or 7d")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if conversation != "" {
+			return noArgs(cmd, args)
+		}
+		return oneID(cmd, args)
+	}
+	return busCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
+		e := explain.New(b.JetStream(), b.names)
+		var account explain.Account
+		var err error
+		if conversation != "" {
+			account, err = e.Conversation(cmd.Context(), conversation, time.Now().Add(-time.Duration(newer)))
+		} else {
+			account, err = e.Explain(cmd.Context(), args[0])
+		}
 		if err != nil {
 			return err
 		}
@@ -30,7 +49,7 @@ func explainCommand() *cobra.Command {
 
 func oneID(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{fmt.Errorf("%s needs one id; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+		return usageError{fmt.Errorf("%s needs one id, or --conversation; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
 	}
 	return nil
 }

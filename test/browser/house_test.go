@@ -58,7 +58,7 @@ func build(t *testing.T) *house {
 
 const pathToken = "path-token-0123456789"
 
-func (h *house) bridge(base string) *bridge.Bridge {
+func (h *house) bridge(base string, change ...func(*bridge.Config)) *bridge.Bridge {
 	h.t.Helper()
 	cfg := bridge.DefaultConfig()
 	cfg.CX.BaseURL, cfg.CX.TenantDomain, cfg.CX.AccessToken, cfg.CX.Timeout = base, cxsim.DefaultTenant, cxsim.DefaultToken, natstest.Patience
@@ -67,6 +67,9 @@ func (h *house) bridge(base string) *bridge.Bridge {
 	cfg.Webhook.Listen, cfg.Admin.Listen, cfg.Webhook.PathTokens = "127.0.0.1:0", "127.0.0.1:0", []string{pathToken}
 	cfg.Webhook.StoreTimeout = natstest.Patience
 	cfg.Commands.LeaseTTL, cfg.Grace = natstest.Patience, natstest.Patience
+	for _, c := range change {
+		c(&cfg)
+	}
 	b, err := bridge.New(cfg, slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		h.t.Fatal(err)

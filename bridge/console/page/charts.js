@@ -32,6 +32,7 @@ function draw() {
 }
 
 function chart(c, end) {
+  c = { ...c, lines: c.lines.filter(([key], i) => i === 0 || points.some((p) => p.values[key] !== undefined)) };
   const values = c.lines.flatMap(([key]) => points.map((p) => p.values[key])).filter((v) => v !== undefined);
   const top = ceiling(Math.max(0, ...values)), begin = end - kept * every;
   const image = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -39,6 +40,7 @@ function chart(c, end) {
   c.lines.forEach(([key], i) => {
     const d = path(key, begin, top);
     if (i === 0 && c.lines.length === 1) image.append(svg("path", { class: "area", d: area(key, begin, top) }));
+    if (key === c.bad && !points.some((p) => p.values[key] > 0)) return; // nothing bad is no line
     image.append(svg("path", { class: key === c.bad ? "line bad" : `line line-${i}`, d }));
   });
   const latest = points.length ? points[points.length - 1].values : {};

@@ -52,7 +52,11 @@ export function span(ms) {
   return `${Math.round(s / 86400)} days`;
 }
 
-export const ago = (time) => (time ? `${span(Date.now() - Date.parse(time))} ago` : "");
+const distance = (time) => (Date.now() - Date.parse(time) < 1500 ? "just now" : `${span(Date.now() - Date.parse(time))} ago`);
+
+/** ago makes an element that stays true while time passes. */
+export const ago = (time) => el("time", { dateTime: time, className: "ago" }, distance(time));
+setInterval(() => { for (const e of document.querySelectorAll("time.ago")) e.textContent = distance(e.dateTime); }, 5000);
 
 export function clock(time) {
   const d = new Date(time), two = (n) => String(n).padStart(2, "0");
@@ -73,7 +77,7 @@ export const status = (text) => badge(text, moods[text] ?? "calm");
 
 /** fill exchanges the children of an element, but only if they would look different, so that the focus stays where it is. */
 export function fill(parent, children) {
-  const next = children.map((c) => c.textContent + (c.dataset?.key ?? "")).join("\n");
+  const next = children.map((c) => c.textContent + (c.dataset.key ?? "")).join("\n");
   if (parent.dataset.was === next && parent.childElementCount === children.length) return;
   const focus = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
   parent.dataset.was = next;

@@ -47,10 +47,17 @@ function tiles(s) {
   fill($("#tiles"), all.map(([name, value, mood, more]) => el("div", {}, el("dt", {}, name), el("dd", { className: mood }, value), el("dd", { className: "note" }, more))));
 }
 
+/** obstacle is what all lanes wait for, if there is such a thing: it wakes them sooner than their own pause ends. */
+function obstacle() {
+  if (now?.paused) return "waits for the pause to end";
+  if (now?.circuit && now.circuit !== "closed") return "waits for the API";
+  return now?.hold_until && Date.parse(now.hold_until) > Date.now() ? "waits as the API asked" : "";
+}
+
 function showLanes(lanes) {
   const rows = lanes.map((l) => {
     const waited = Date.now() - Date.parse(l.since), left = l.until ? Date.parse(l.until) - Date.now() : 0;
-    const state = l.state === "waiting" ? (left > 0 ? `tried again in ${span(left)}` : "about to be tried again") : l.state === "running" ? "at work" : "waits for a call";
+    const state = l.state === "running" ? "at work" : obstacle() || (left > 0 ? `tried again in ${span(left)}` : "its turn is next");
     const name = l.conversation_id
       ? el("button", { type: "button", className: "link", onclick: () => conversation(l.conversation_id), "data-focus": `lane ${l.conversation_id}` }, `conversation ${l.conversation_id}`)
       : el("span", {}, `a ${l.lane}`);

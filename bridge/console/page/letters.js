@@ -46,7 +46,7 @@ function item(l) {
   }, text);
   const li = el("li", { className: l.status === "unknown" ? "unknown" : "" },
     el("p", { className: "what" }, l.status ? status(l.status) : status("invalid"), el("b", {}, kindOf(l)), el("span", {}, l.reason),
-      el("span", { className: "soft" }, `letter ${l.sequence}, ${ago(l.failed_at)}, ${plural(l.attempts, "call")}`)),
+      el("span", { className: "soft" }, `letter ${l.sequence}, `, ago(l.failed_at), `, ${plural(l.attempts, "call")}`)),
     el("p", {}, l.damage || l.detail || ""),
     el("p", { className: "actions" }, act("History", () => open(l), "History of", "quiet"),
       l.command_id ? act("Replay…", () => replay(l), "Replay") : null, act("Drop…", () => drop(l), "Drop", "quiet")));

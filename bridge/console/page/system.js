@@ -20,10 +20,10 @@ function stream(s) {
   const consumers = s.consumers.map((c) => el("li", {}, el("code", {}, c.name), c.filter ? el("code", { className: "soft" }, c.filter) : null,
     badge(c.pending ? `${number(c.pending)} behind` : "up to date", c.pending ? "warn" : "good"),
     c.unanswered ? badge(`${number(c.unanswered)} not acknowledged`, "calm") : null, c.redelivered ? badge(`${number(c.redelivered)} repeated`, "warn") : null));
-  const last = s.last_time && s.messages ? `, the last ${ago(s.last_time)}` : "";
+  const last = s.last_time && s.messages ? [", the last ", ago(s.last_time)] : [];
   return el("li", {}, el("h3", {}, s.name), el("p", { className: "soft" }, s.about),
     s.problem ? el("p", { className: "bad" }, s.problem) : null,
-    el("p", {}, el("b", {}, plural(s.messages, "message")), ` in ${bytes(s.bytes)}${last}${s.replicas > 1 ? `, ${s.replicas} replicas` : ""}`),
+    el("p", {}, el("b", {}, plural(s.messages, "message")), ` in ${bytes(s.bytes)}`, ...last, s.replicas > 1 ? `, ${s.replicas} replicas` : ""),
     consumers.length ? el("ul", {}, consumers) : el("p", { className: "soft" }, "no consumer"));
 }
 
