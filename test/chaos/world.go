@@ -166,12 +166,36 @@ func (w *world) settle(ctx context.Context, commands int, patience time.Duration
 		if n := w.count(ctx, "CX_RESULTS"); n < commands {
 			waiting = append(waiting, fmt.Sprintf("%d of %d commands have a result", n, commands))
 		}
+		if len(waiting) == 0 {
+			waiting = w.spooled(ctx)
+		}
 		return len(waiting) == 0
 	})
 	if err == nil {
 		return nil
 	}
 	return waiting
+}
+
+// spooled tells of accepted events that are not in the stream yet: a bridge is ready while it empties its spool.
+func (w *world) spooled(ctx context.Context) []string {
+	offered, _ := w.balancer.record()
+	missing := map[string]bool{}
+	for _, o := range offered {
+		if o.accepted() {
+			missing[o.Key] = true
+		}
+	}
+	err := readAll(ctx, w.js, "CX_EVENTS", func(m message) error {
+		key, _ := eventKey(m.data)
+		delete(missing, key)
+		return nil
+	})
+	if err == nil && len(missing) == 0 {
+		return nil
+	}
+	_ = sleep(ctx, time.Second) // to look costs something
+	return []string{fmt.Sprintf("%d accepted events are not in the stream (%v)", len(missing), err)}
 }
 
 // count returns how many messages a stream holds; -1 if it cannot be asked.
