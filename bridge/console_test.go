@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -101,4 +102,37 @@ func TestABridgeStopsWhileAConsoleIsOpen(t *testing.T) {
 	}
 	b.stop()
 	_, _ = io.Copy(io.Discard, response.Body) // it has ended, be it in the middle of something
+}
+
+// TestOperatorsShowACertificateWhereThatIsAskedFor has the admin listener speak TLS with certificates on both sides, and no token.
+func TestOperatorsShowACertificateWhereThatIsAskedFor(t *testing.T) {
+	_, cfg := simulate(t)
+	certFile, keyFile := certificate(t)
+	cfg.Admin.TLS.CertFile, cfg.Admin.TLS.KeyFile, cfg.Admin.TLS.ClientCAFile = certFile, keyFile, certFile
+	b := start(t, cfg).waitReady()
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(own ...tls.Certificate) (int, error) {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: own}}}
+		defer client.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+b.AdminAddr().String()+"/console/session", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		defer response.Body.Close()
+		return response.StatusCode, nil
+	}
+	if status, err := get(); err == nil {
+		t.Errorf("a stranger is answered %d", status)
+	}
+	if status, err := get(pair); err != nil || status != http.StatusOK {
+		t.Errorf("an operator is answered %d, %v", status, err)
+	}
 }

@@ -4,19 +4,21 @@ import { ask } from "./ask.js";
 import { explain } from "./story.js";
 
 const page = 50;
-let held = -1, wanted = page, loading = false, again = false, shown = null;
+let held = -1, wanted = page, loading = false, again = false, shown = null, soon = 0, latest = 0;
 
-/** lettersChanged remembers how many there are. */
-export function lettersChanged(count) {
-  const changed = count.new > 0 || count.held !== held;
+/** countLetters remembers how many there are. The list is read again when that changes, but rarely if reading it is much work. */
+export function countLetters(count) {
+  if (count.new === 0 && count.held === held) return;
   held = count.held;
-  return changed;
+  clearTimeout(soon);
+  soon = setTimeout(loadLetters, Math.max(0, latest + (held > 1000 ? 30_000 : 2_000) - Date.now()));
 }
 
 /** loadLetters asks for the list, once at a time: who asks meanwhile asks for another look afterwards. */
 export async function loadLetters() {
   if (loading) { again = true; return; }
   loading = true;
+  latest = Date.now();
   do {
     again = false;
     try {

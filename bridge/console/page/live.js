@@ -7,6 +7,8 @@ let kept = [], held = false, looks = [], problem = "";
 
 const words = { event: "event", command: "command", result: "result", dead: "dead letter" };
 
+const keyOf = (r) => `${r.kind} ${r.sequence}`;
+
 export function setRows(rows) {
   kept = rows;
   looks = [];
@@ -17,7 +19,8 @@ export function addNews(news) {
   problem = news.problem ?? "";
   looks.push({ at: Date.now(), ms: news.ms, counts: news.counts });
   looks = looks.filter((l) => Date.now() - l.at < memory);
-  kept = kept.concat(news.rows).slice(-keptRows);
+  const there = new Set(kept.map(keyOf)); // a page that comes late is told some rows twice
+  kept = kept.concat(news.rows.filter((r) => !there.has(keyOf(r)))).slice(-keptRows);
   if (!held) {
     if (news.rows.length) render();
     tell();
@@ -74,7 +77,7 @@ function render() {
 /** exchange keeps the elements of rows that stay, so that the focus stays, too. */
 function exchange(list, rows) {
   const there = new Map([...list.children].map((li) => [li.dataset.key, li]));
-  const next = rows.map((r) => there.get(`${r.kind} ${r.sequence}`) ?? item(r));
+  const next = rows.map((r) => there.get(keyOf(r)) ?? item(r));
   const stays = new Set(next);
   for (const li of [...list.children]) if (!stays.has(li)) li.remove();
   next.forEach((li, i) => { if (list.children[i] !== li) list.insertBefore(li, list.children[i] ?? null); });
@@ -94,7 +97,7 @@ function item(r) {
     r.conversation ? el("button", { type: "button", className: "link", onclick: () => conversation(r.conversation), "aria-label": `#${r.conversation}, story of the conversation` }, `#${r.conversation}`) : el("span"),
     el("span", { className: "more" }, ...more),
     r.id ? el("button", { type: "button", className: "link id", title: r.id, onclick: () => explain(r.id), "aria-label": `explain ${r.id}` }, "explain") : el("span"));
-  li.dataset.key = `${r.kind} ${r.sequence}`;
+  li.dataset.key = keyOf(r);
   return li;
 }
 

@@ -4,11 +4,11 @@ import { login, logout, session } from "./ask.js";
 import { showState } from "./health.js";
 import { addPoint, setPoints } from "./charts.js";
 import { addNews, setRows } from "./live.js";
-import { loadLetters, lettersChanged } from "./letters.js";
+import { countLetters, loadLetters } from "./letters.js";
 import { loadStreams } from "./system.js";
 import "./story.js";
 
-let source = null, away = 0, hidden = 0;
+let source = null, away = 0, hidden = 0, slow = 0;
 
 function connection(text, mood) {
   const pill = $("#connection");
@@ -34,9 +34,10 @@ function connect() {
   on("state", showState);
   on("feed", (news) => {
     addNews(news);
-    if (news.counts.some((c) => c.kind === "dead" && lettersChanged(c))) loadLetters();
+    for (const c of news.counts) if (c.kind === "dead") countLetters(c);
+    if (Date.now() - slow > 10_000) connection("live", "good");
   });
-  on("missed", (n) => connection(`live, ${n} looks missed`, "warn"));
+  on("missed", (n) => { slow = Date.now(); connection(`live, ${n} looks missed`, "warn"); });
   source.onerror = () => {
     connection("not connected", "bad");
     if (source.readyState === EventSource.CLOSED) away = setTimeout(start, 3000); // refused: find out why
