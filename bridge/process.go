@@ -211,7 +211,7 @@ func (p *process) buildAdmin() error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	p.operator = &adminServer{
-		ready: &readiness{checks: p.checks(), remarks: p.remarks}, metrics: p.survey.before(telemetry.Handler(p.metrics, p.log)), contract: p.contract,
+		ready: &readiness{checks: p.checks(), remarks: p.remarks, log: p.log}, metrics: p.survey.before(telemetry.Handler(p.metrics, p.log)), contract: p.contract,
 		drift: p.drift, local: onLoopback(p.cfg.Admin.Listen),
 	}
 	p.operator.token.Store(&secrets.admin)

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -31,10 +32,12 @@ const (
 type readiness struct {
 	checks  []check
 	remarks func() []string // what else there is to know; nil for nothing
+	log     *slog.Logger    // nil: changes are not told
 
 	turn   sync.Mutex // held while proving, so that others wait for the same answer
 	at     time.Time
 	faults []Fault
+	ready  bool // as it was told
 }
 
 // prove returns what is wrong, as it was at most fresh ago; nothing is wrong if the list is empty.
@@ -60,7 +63,26 @@ func (r *readiness) prove(ctx context.Context, fresh time.Duration) []Fault {
 		}
 	}
 	r.at = time.Now()
+	r.tell()
 	return r.faults
+}
+
+// tell logs that the bridge has become ready, or is not any more. The caller holds turn.
+func (r *readiness) tell() {
+	ready := len(r.faults) == 0
+	if r.log == nil || ready == r.ready {
+		return
+	}
+	r.ready = ready
+	if ready {
+		r.log.Info("ready")
+		return
+	}
+	names := make([]string, 0, len(r.faults))
+	for _, f := range r.faults {
+		names = append(names, f.Check)
+	}
+	r.log.Warn("not ready any more", "problems", names)
 }
 
 // serve answers 200 only if nothing is wrong, else 503. What is wrong is told only to whom detail says.

@@ -162,6 +162,9 @@ func (g *gate) made(p *permit, f Failure, retryAfter time.Duration) (probe bool)
 	g.finish(p, err)
 	now := time.Now()
 	if retryAfter > 0 && now.Add(retryAfter).After(g.hold) {
+		if !now.Before(g.hold) {
+			g.log.Info("the API asked all calls to wait", "until", now.Add(retryAfter).UTC())
+		}
 		g.hold = now.Add(retryAfter)
 	}
 	if f == FailureRateLimited {

@@ -43,7 +43,7 @@ func LogFields() []LogField {
 		{"dir", "a directory of the bridge"},
 		{"file", "a file of the bridge"},
 		{"files", "files of the configuration"},
-		{"path", "a file of the configuration"},
+		{"path", "a file of the configuration; where something stands in a webhook"},
 		{"key", "of the configuration"},
 		{"changed", "keys of the configuration"},
 		{"needs_restart", "keys of the configuration"},
@@ -62,6 +62,13 @@ func LogFields() []LogField {
 		{"commands", "number of commands"},
 		{"problems", "what keeps the bridge from being ready: names of checks"},
 		{"per_second", "calls of the API that are allowed in a second"},
+		{"lease", "which one"},
+		{"holder", "of a lease: a host and process"},
+		{"query", "what an operator asked the console to do"},
+		{"remote", "address of an operator"},
+		{"reply", "subject that an answer was wanted on"},
+		{"kind", "of a finding about what the vendor sends"},
+		{"value", "word of the vendor that the bridge does not know, of a member that has one of a few words"},
 		{"lane", "of a command: its conversation, or a fingerprint of its contact"},
 	}
 }
