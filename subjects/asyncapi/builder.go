@@ -51,7 +51,7 @@ func (b *builder) add(c channel) {
 	if len(c.parameters) > 0 {
 		parameters := object{}
 		for _, p := range c.parameters {
-			parameters[p] = parameter(p)
+			parameters[p] = ref("#/components/parameters/" + p)
 		}
 		entry["parameters"] = parameters
 	}
@@ -111,16 +111,17 @@ func ref(to string) object { return object{"$ref": to} }
 
 func schemaRef(name string) object { return ref("#/components/schemas/" + name) }
 
-func parameter(name string) object {
-	meaning := map[string]string{
-		"noun":         "The part of the name before the first underscore or dot.",
-		"verb":         "The rest of the name.",
-		"inbox":        "The inbox id, made a token: itself if it is 1 to 64 of A-Z, a-z, 0-9, _ and -, else ~ and the base64url SHA-256 of it; - if there is none.",
-		"conversation": "The conversation id, made a token likewise.",
-		"command":      "The command id, made a token: itself if it is 1 to 64 of A-Z, a-z, 0-9, _ and -, else ~ and the base64url SHA-256 of it.",
-		"name":         "The sender's choice; must be a token.",
+// parameters are what stands for parts of a subject, by name.
+func parameters() object {
+	const token = "made a token: itself if it is 1 to 64 of A-Z, a-z, 0-9, _ and -, else ~ and the base64url SHA-256 of it"
+	return object{
+		"noun":         object{"description": "The part of the name before the first underscore or dot."},
+		"verb":         object{"description": "The rest of the name."},
+		"inbox":        object{"description": "The inbox id, " + token + "; - if there is none."},
+		"conversation": object{"description": "The conversation id, made a token likewise."},
+		"command":      object{"description": "The command id, " + token + "."},
+		"name":         object{"description": "The sender's choice; must be a token."},
 	}
-	return object{"description": meaning[name]}
 }
 
 // with returns an object with the members of others.

@@ -36,7 +36,7 @@ func Document(names subjects.Names, settings subjects.StreamSettings, version st
 		}},
 		"channels":    b.channels,
 		"operations":  b.operations,
-		"components":  object{"messages": b.messages, "schemas": schemas()},
+		"components":  object{"messages": b.messages, "parameters": parameters(), "schemas": schemas()},
 		"x-streams":   streams(names, settings),
 		"x-consumers": consumers(names, settings),
 	})
@@ -61,14 +61,6 @@ func info(version string) object {
 			{"name": "rpc", "description": "The NATS micro service cxbridge."},
 		},
 	}
-}
-
-func schemas() object {
-	all := object{}
-	for name, s := range schema.All() {
-		all[name] = s
-	}
-	return all
 }
 
 // streams tells what bots can rely on; the bridge's own bookkeeping is left out.

@@ -62,9 +62,15 @@ func (p *page) members(what string, raw json.RawMessage) {
 	}
 }
 
+// resolve returns a schema with what it refers to.
 func (p *page) resolve(n node) node {
 	if name, found := strings.CutPrefix(n.Ref, "#/components/schemas/"); found {
-		return p.document.Components.Schemas[name]
+		return p.resolve(p.document.Components.Schemas[name])
+	}
+	for _, part := range n.AllOf {
+		all := maps.Clone(p.resolve(part).Properties)
+		maps.Copy(all, n.Properties)
+		n.Properties = all
 	}
 	return n
 }
@@ -81,7 +87,7 @@ func (p *page) rows(within string, n node) [][]string {
 		return strings.Compare(a, b)
 	})
 	for _, name := range names {
-		m := n.Properties[name]
+		m := p.resolve(n.Properties[name])
 		star := ""
 		if slices.Contains(n.Required, name) {
 			star = "\\*"

@@ -32,7 +32,6 @@ type parsed struct {
 		Address     *string
 		Description string
 		Messages    map[string]any
-		Parameters  map[string]struct{ Description string }
 		Stream      string `json:"x-stream"`
 	}
 	Operations map[string]struct {
@@ -48,7 +47,8 @@ type parsed struct {
 			Headers, Payload json.RawMessage
 			Examples         []struct{ Headers, Payload json.RawMessage }
 		}
-		Schemas map[string]node
+		Parameters map[string]struct{ Description string }
+		Schemas    map[string]node
 	}
 	Streams []struct {
 		Name, Description, MaxAge, DuplicateWindow string
@@ -72,6 +72,7 @@ type node struct {
 	Default     any
 	Required    []string
 	Properties  map[string]node
+	AllOf       []node
 	AnyOf       []node
 	OneOf       []node
 	Items       *node
@@ -108,7 +109,6 @@ func (p *page) channels() {
 		direction[strings.TrimPrefix(o.Channel.Ref, "#/channels/")] = map[string]string{send: "bridge sends", receive: "bridge receives"}[o.Action]
 	}
 	var rows [][]string
-	parameters := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(p.document.Channels)) {
 		c := p.document.Channels[name]
 		address := "told by the message"
@@ -119,15 +119,12 @@ func (p *page) channels() {
 		for _, m := range slices.Sorted(maps.Keys(c.Messages)) {
 			messages = append(messages, link(m))
 		}
-		for parameter, about := range c.Parameters {
-			parameters[parameter] = about.Description
-		}
 		rows = append(rows, []string{address, direction[name], c.Stream, strings.Join(messages, ", "), c.Description})
 	}
 	p.table([]string{"subject", "direction", "stream", "messages", "what"}, rows)
 	rows = nil
-	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		rows = append(rows, []string{"`{" + name + "}`", parameters[name]})
+	for _, name := range slices.Sorted(maps.Keys(p.document.Components.Parameters)) {
+		rows = append(rows, []string{"`{" + name + "}`", p.document.Components.Parameters[name].Description})
 	}
 	p.table([]string{"in a subject", "is"}, rows)
 }
