@@ -68,7 +68,7 @@ browser: ## the chat widget, the agent's desk and the console in a real Chromium
 .PHONY: alerts
 alerts: ## the alerts and the dashboard against bridges in trouble, with a real Prometheus, which it builds
 	test/alerts/setup.sh
-	go test -count=1 -tags alerts -timeout 15m ./test/alerts
+	go test -count=1 -tags alerts -timeout 30m ./test/alerts
 
 CHAOS_FOR ?= 10m
 CHAOS_SEEDS ?=
@@ -79,7 +79,7 @@ chaos: build ## a storm over bridges and a cluster for CHAOS_FOR (10m), by chanc
 
 .PHONY: chaos-broken
 chaos-broken: ## bridges that are broken on purpose: the storm has to catch each
-	go run ./test/chaos -broken -for 60s -seeds 1-3 -patience 30s -quiet
+	go run ./test/chaos -broken -for 60s -seeds 1-3 -patience 1m -quiet
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal

@@ -83,6 +83,7 @@ type call struct {
 // entry is a record of the ledger.
 type entry struct {
 	Seq   uint64
+	Time  time.Time
 	Key   string // the order key of the command
 	Epoch uint64
 	ID    string

@@ -85,7 +85,7 @@ func (h *history) addEntry(m message) error {
 		return fmt.Errorf("%s: %w", m.subject, err)
 	}
 	if e.Key != "" {
-		h.Ledger = append(h.Ledger, entry{Seq: m.seq, Key: e.Key, Epoch: e.Epoch, ID: e.CommandID + e.Result.CommandID})
+		h.Ledger = append(h.Ledger, entry{Seq: m.seq, Time: m.at, Key: e.Key, Epoch: e.Epoch, ID: e.CommandID + e.Result.CommandID})
 	}
 	return nil
 }

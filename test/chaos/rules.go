@@ -25,7 +25,7 @@ func rules() []rule {
 		{"C3", "a command is carried out at most once", atMostOnce},
 		{"C4", "what is done was carried out, and what is invalid, refused, exhausted or expired was not", statusIsTrue},
 		{"C5", "commands of a conversation are carried out in the order of the stream", callsInOrder},
-		{"C6", "no call is made for a command that has its result (up to two by a woken process in the middle of writing)", noLateCall},
+		{"C6", "no call is made for a command that has its result, or under a claim of a term that is over (up to two by a woken process in the middle of writing)", noLateCall},
 		{"C7", "each invalid, refused, exhausted or unknown command has one dead letter, and no other has any", letters},
 		{"C8", "nothing writes to the ledger after a higher epoch has", epochsRise},
 		{"L1", "everything is answered in the end", nothingStuck},
@@ -48,13 +48,15 @@ type study struct {
 	results map[string][]result
 	calls   map[string][]call // command id → calls that were carried out
 	kinds   map[string]sent
+	claims  map[string][]entry   // command id → its records in the ledger
+	begun   map[uint64]time.Time // epoch → its first record that is left
 	counted map[string]int
 }
 
 func newStudy(h *history) *study {
 	s := &study{
 		history: h, seqs: map[string][]uint64{}, at: map[uint64]stored{}, order: map[string]uint64{}, results: map[string][]result{},
-		calls: map[string][]call{}, kinds: map[string]sent{}, counted: map[string]int{},
+		calls: map[string][]call{}, kinds: map[string]sent{}, claims: map[string][]entry{}, begun: map[uint64]time.Time{}, counted: map[string]int{},
 	}
 	for _, e := range h.Events {
 		s.seqs[e.Key] = append(s.seqs[e.Key], e.Seq)
@@ -63,6 +65,12 @@ func newStudy(h *history) *study {
 	for _, c := range h.Commands {
 		if _, known := s.order[c.Key]; !known {
 			s.order[c.Key] = c.Seq
+		}
+	}
+	for _, e := range h.Ledger {
+		s.claims[e.ID] = append(s.claims[e.ID], e)
+		if at, known := s.begun[e.Epoch]; !known || e.Time.Before(at) {
+			s.begun[e.Epoch] = e.Time
 		}
 	}
 	for _, r := range h.Results {

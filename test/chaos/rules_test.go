@@ -41,8 +41,11 @@ func sound() *history {
 			{ID: "k2-1", Status: "done", Time: moment(303)}, {ID: "k3-1", Status: "done", Time: moment(304)}, {ID: "k4-1", Status: "unknown", Time: moment(305)},
 		},
 		Letters: []letter{{ID: "k1-2", Status: "refused"}, {ID: "k4-1", Status: "unknown"}, {Body: "c"}},
-		Ledger:  []entry{{Seq: 1, Key: "conversation/7", Epoch: 1, ID: "k1-1"}, {Seq: 2, Key: "conversation/7", Epoch: 3, ID: "k1-3"}, {Seq: 3, Key: "conversation/8", Epoch: 1, ID: "k2-1"}},
-		Ready:   []readying{{Bridge: "bridge-1", Status: 200}, {Bridge: "bridge-2", Status: 200}},
+		Ledger: []entry{
+			{Seq: 1, Time: moment(-200), Key: "conversation/7", Epoch: 1, ID: "k1-1"}, {Seq: 2, Time: moment(299), Key: "conversation/7", Epoch: 3, ID: "k1-3"},
+			{Seq: 3, Time: moment(225), Key: "conversation/8", Epoch: 1, ID: "k2-1"},
+		},
+		Ready: []readying{{Bridge: "bridge-1", Status: 200}, {Bridge: "bridge-2", Status: 200}},
 	}
 }
 
@@ -110,6 +113,9 @@ func commandBreaches() []breach {
 		{"a status that there is not", "C4 C7", func(h *history) { h.Results[0].Status = "perhaps" }},
 		{"messages change places", "C5", func(h *history) { h.Calls[0].Seq, h.Calls[2].Seq = 3, 1 }},
 		{"a call comes after the result", "C6", func(h *history) { h.Calls[7].Time = moment(400) }},
+		{"a call comes when another bridge is at work", "C6", func(h *history) {
+			h.Ledger = append(h.Ledger, entry{Seq: 4, Time: moment(-100), Key: "conversation/9", Epoch: 2, ID: "k4-1"})
+		}},
 		{"a woken bridge makes three calls after the results", "C6", func(h *history) {
 			h.Freezes = []freeze{{Bridge: "bridge-1", From: moment(150), Till: moment(399)}}
 			h.Calls[0].Time, h.Calls[2].Time, h.Calls[7].Time = moment(400), moment(400), moment(400)
@@ -123,7 +129,7 @@ func commandBreaches() []breach {
 
 func otherBreaches() []breach {
 	return []breach{
-		{"a bridge writes after its successor", "C8", func(h *history) { h.Ledger[1].Epoch, h.Ledger[0].Epoch = 1, 3 }},
+		{"a bridge writes after its successor", "C8", func(h *history) { h.Ledger[0].Epoch, h.Ledger[1].Epoch, h.Ledger[2].Epoch = 3, 1, 3 }},
 		{"a command waits for ever", "L1", func(h *history) { h.Waiting = []string{"1 command has no result"} }},
 		{"a bridge is not ready", "L2", func(h *history) { h.Ready[1].Status = 503 }},
 		{"a bridge ends by itself", "L3", func(h *history) { h.Deserted = []string{"bridge-1"} }},

@@ -193,12 +193,26 @@ func (s *storm) freezeBridge(ctx context.Context, b *bridge, i injection) error 
 		b.breathe(i.Breaths)
 	}
 	_ = sleep(ctx, i.For)
+	s.awaitAnother(ctx, b)
 	f.Till = time.Now()
 	b.thaw()
 	s.mu.Lock()
 	s.freezes = append(s.freezes, f)
 	s.mu.Unlock()
 	return nil
+}
+
+// awaitAnother waits until another bridge is at work, which takes longer on a slow machine; but not for ever, as there may be none.
+func (s *storm) awaitAnother(ctx context.Context, than *bridge) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for sleep(ctx, 200*time.Millisecond) == nil {
+		for _, b := range s.bridges {
+			if b != than && b.active(ctx) {
+				return
+			}
+		}
+	}
 }
 
 // gathering is how long answers to claims gather: less than a request waits for its answer.
