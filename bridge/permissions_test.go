@@ -313,7 +313,7 @@ func operates(t *testing.T, operator, bot *user) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := letters.Replay(t.Context(), letter); err != nil {
+	if _, err := letters.Replay(t.Context(), letter, false); err != nil {
 		t.Error(err)
 	}
 	if err := letters.Drop(t.Context(), letter.Seq); err != nil {

@@ -166,7 +166,7 @@ func (p *process) openSpool(ctx context.Context) error {
 
 // build makes the components. It makes no call.
 func (p *process) build(context.Context) error {
-	p.ledger = ledger.New(p.broker.JetStream(), p.names, p.log)
+	p.ledger = ledger.NewWith(p.broker.JetStream(), p.broker.Publisher(), p.names, p.log)
 	if p.cfg.needsAPI() {
 		tokens, err := p.cfg.CX.tokens()
 		if err != nil {

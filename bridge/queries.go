@@ -235,7 +235,7 @@ func (r replayRequest) one(ctx context.Context, store *deadletter.Store, row *re
 	if r.DryRun {
 		return store.Replayable(letter)
 	}
-	if row.ReplayID, err = store.Replay(ctx, letter); err != nil || r.Keep {
+	if row.ReplayID, err = store.Replay(ctx, letter, r.Keep); err != nil || r.Keep {
 		return err
 	}
 	if err := store.Drop(ctx, row.Sequence); !errors.Is(err, deadletter.ErrNotFound) {

@@ -2,6 +2,10 @@ package bridge
 
 import (
 	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/bridge/command"
 	"github.com/cxbridge/cxbridge/bridge/rpc"
@@ -14,14 +18,19 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	lease, err := p.broker.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p.live.mu.Lock()
 	defer p.live.mu.Unlock()
 	cfg, now := p.cfg.Commands, p.live.inForce.CX
 	cfg.CallTimeout, cfg.RatePerSecond, cfg.RateBurst = p.cfg.CX.Timeout, now.RatePerSecond, now.RateBurst
 	p.live.runner, err = command.New(cfg, command.Deps{
-		Names: p.names, Tenant: p.cfg.CX.TenantDomain, JetStream: p.broker.JetStream(), Conn: p.broker.Conn(), Ledger: p.ledger, API: p.client,
+		Names: p.names, Tenant: p.cfg.CX.TenantDomain, JetStream: p.broker.JetStream(), Publisher: p.broker.Publisher(), Conn: p.broker.Conn(), Ledger: p.ledger, API: p.client,
 		Contacts: command.NewKVContacts(contacts, p.cfg.CX.TenantDomain), Layout: command.EventLayout{Content: p.cfg.Webhook.Fields.Content},
-		Log: p.log, Registerer: p.metrics, Tracer: p.traces.Tracer(),
+		Numbered: func(ctx context.Context) (time.Time, error) { return made(ctx, lease) },
+		Log:      p.log, Registerer: p.metrics, Tracer: p.traces.Tracer(),
 	})
 	return p.live.runner, err
 }
@@ -56,4 +65,17 @@ func (p *process) inboxes(ctx context.Context, _ []byte) (any, error) {
 		rows = append(rows, inbox{ID: i.ID, Name: i.Name, ChannelType: i.ChannelType})
 	}
 	return rows, nil
+}
+
+// made tells when a bucket was made.
+func made(ctx context.Context, bucket jetstream.KeyValue) (time.Time, error) {
+	status, err := bucket.Status(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("bucket %s: %w", bucket.Bucket(), err)
+	}
+	known, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return time.Time{}, fmt.Errorf("bucket %s: it is not told when it was made", bucket.Bucket())
+	}
+	return known.StreamInfo().Created, nil
 }

@@ -193,3 +193,16 @@ func TestALostAnswerBeforeAChangeOfTheBridgeIsRemembered(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestAContactWhoseAnswerIsLostIsParkedAtOnceAndSaysWhy: the platform has no event for it, so that none was waited for.
+func TestAContactWhoseAnswerIsLostIsParkedAtOnceAndSaysWhy(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: errLost} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ContactCreate, "a", `{"inbox_id":5,"name":"Bo","email":"bo@example.test"}`)
+	r := b.result(t, subjects.ContactCreate, "a")
+	if r.Status != subjects.StatusUnknown || !strings.Contains(r.Detail, "no event tells") || strings.Contains(r.Detail, "within") {
+		t.Errorf("%+v", r)
+	}
+}

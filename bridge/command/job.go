@@ -277,7 +277,8 @@ func (j *job) untilExpiry(wait time.Duration) time.Duration {
 	return max(min(wait, time.Until(j.expires)), time.Millisecond)
 }
 
-// take claims the command. What stands between the claim and the call asks nobody, so that little time passes.
+// take claims the command. What stands between the claim and the call asks nobody, and waits only while as many calls are made as may be at
+// once, so that little time passes.
 func (j *job) take(ctx context.Context) (time.Duration, state) {
 	need := j.shift.cfg.need()
 	if j.shift.soft.Err() != nil || !j.shift.term.Valid(need) {
@@ -301,6 +302,10 @@ func (j *job) take(ctx context.Context) (time.Duration, state) {
 	}
 	j.claiming.over()
 	j.claim, j.foreign, j.lookedUp, j.unrecorded = claim, false, true, true
+	if !j.shift.gate.seize(ctx, &j.permit) {
+		j.shift.gate.leave(&j.permit)
+		return 0, j.release(0)
+	}
 	if !j.shift.term.Valid(need) {
 		j.shift.gate.leave(&j.permit)
 		return 0, j.release(invalidTermWait)

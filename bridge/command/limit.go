@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -27,6 +28,9 @@ const (
 
 	lookAgain   = time.Minute // for a job that is going to be woken
 	breakerLook = 200 * time.Millisecond
+
+	spare     = 8                      // one more permit than calls at once for each so many, to be claimed meanwhile
+	spareFlow = 100 * time.Millisecond // as long as calls end that often
 )
 
 var (
@@ -39,8 +43,9 @@ var (
 type gate struct {
 	log     *slog.Logger
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-	changed func() // told when pulling may go on
-	slots   int    // calls at once, from the claim to the answer; 0 for any number
+	changed func()        // told when pulling may go on
+	slots   int           // calls at once; 0 for any number
+	lines   chan struct{} // holds a token for each call that may begin now; nil for any number
 
 	mu      sync.Mutex
 	paused  bool
@@ -52,6 +57,7 @@ type gate struct {
 	calls   int
 	limited int                 // of them, refused because of their rate
 	failing map[string]struct{} // lanes that failed since the last success
+	ended   time.Time           // when the last call ended
 	queue   []*permit
 	granted map[*permit]struct{}
 	timer   *time.Timer
@@ -62,6 +68,7 @@ type gate struct {
 type permit struct {
 	key    string
 	state  permitState
+	line   bool        // it has one of the lines, and so may call at once
 	report func(error) // to the breaker, once
 }
 
@@ -91,6 +98,38 @@ func newGate(perSecond float64, burst int, log *slog.Logger) *gate {
 		},
 	})
 	return g
+}
+
+// limitCalls sets how many calls may be made at once.
+func (g *gate) limitCalls(most int) {
+	g.slots, g.lines = most, make(chan struct{}, most)
+	for range most {
+		g.lines <- struct{}{}
+	}
+}
+
+// room is how many permits may be granted. While calls end one after the other there are a few more than calls at once, so that commands are
+// claimed while others are called; not while the API hangs, as a claim without a call is an unknown outcome to who finds it after a crash. The caller holds mu.
+func (g *gate) room(now time.Time) int {
+	if now.Sub(g.ended) > spareFlow {
+		return g.slots
+	}
+	return g.slots + (g.slots+spare-1)/spare
+}
+
+// seize waits until fewer calls are made than may be at once, and takes the place of one until the permit is given back. It reports false
+// if ctx ended.
+func (g *gate) seize(ctx context.Context, p *permit) bool {
+	if g.lines == nil {
+		return true
+	}
+	select {
+	case <-g.lines:
+		p.line = true
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // attach begins a term: jobs are woken by wake, and changed is called when pulling may go on.
@@ -144,6 +183,10 @@ func (g *gate) finish(p *permit, err error) {
 		p.report(err)
 		delete(g.granted, p)
 	}
+	if p.line {
+		p.line = false
+		g.lines <- struct{}{}
+	}
 	p.state, p.report = permitIdle, nil
 }
 
@@ -161,6 +204,7 @@ func (g *gate) made(p *permit, f Failure, retryAfter time.Duration) (probe bool)
 	}
 	g.finish(p, err)
 	now := time.Now()
+	g.ended = now
 	if retryAfter > 0 && now.Add(retryAfter).After(g.hold) {
 		if !now.Before(g.hold) {
 			g.log.Info("the API asked all calls to wait", "until", now.Add(retryAfter).UTC())
@@ -201,7 +245,7 @@ func (g *gate) pump(self *permit) {
 
 // pass lets one call through, or tells when to look again (0: when something happens). The caller holds mu.
 func (g *gate) pass(now time.Time) (report func(error), wait time.Duration) {
-	if g.paused || g.slots > 0 && len(g.granted) >= g.slots {
+	if g.paused || g.slots > 0 && len(g.granted) >= g.room(now) {
 		return nil, 0
 	}
 	if wait := g.hold.Sub(now); wait > 0 {

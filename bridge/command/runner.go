@@ -33,11 +33,14 @@ type Term interface {
 	Done() <-chan struct{}         // closed when the term is lost
 }
 
-// Deps are the parts that a [Runner] works with. All are needed.
+// Deps are the parts that a [Runner] works with. All are needed unless told otherwise.
 type Deps struct {
-	Names      subjects.Names
-	Tenant     string
-	JetStream  jetstream.JetStream
+	Names     subjects.Names
+	Tenant    string
+	JetStream jetstream.JetStream
+	Publisher Publisher // of results; nil is JetStream
+	// Numbered tells when the numbering of terms began, which begins anew when what the lease is kept in was deleted. Nil if it never does.
+	Numbered   func(ctx context.Context) (time.Time, error)
 	Conn       *nats.Conn // for replies and acknowledgements
 	Ledger     *ledger.Ledger
 	API        API
@@ -46,6 +49,11 @@ type Deps struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Tracer     trace.Tracer // nil: nothing is traced
+}
+
+// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options.
+type Publisher interface {
+	PublishMsg(ctx context.Context, message *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
 
 // records and epochRecords are what is needed of the ledger.
@@ -67,6 +75,8 @@ type Runner struct {
 	names    subjects.Names
 	tenant   string
 	js       jetstream.JetStream
+	writer   Publisher
+	numbered func(ctx context.Context) (time.Time, error)
 	conn     *nats.Conn
 	ledger   records
 	begin    func(ctx context.Context, epoch uint64) (epochRecords, error)
@@ -88,12 +98,16 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 	if deps.Layout.Content == "" {
 		deps.Layout = DefaultEventLayout()
 	}
+	if deps.Publisher == nil {
+		deps.Publisher = deps.JetStream
+	}
 	r := &Runner{
-		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, conn: deps.Conn, ledger: deps.Ledger, api: deps.API,
-		contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, tracer: deps.Tracer, gate: newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
+		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, writer: deps.Publisher, numbered: deps.Numbered, conn: deps.Conn,
+		ledger: deps.Ledger, api: deps.API, contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, tracer: deps.Tracer,
+		gate:  newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
 		begin: func(ctx context.Context, epoch uint64) (epochRecords, error) { return deps.Ledger.Begin(ctx, epoch) },
 	}
-	r.gate.slots = cfg.MaxInFlight
+	r.gate.limitCalls(cfg.MaxInFlight)
 	var err error
 	r.metrics, err = newMetrics(deps.Registerer, r)
 	return r, err
@@ -132,7 +146,7 @@ func (r *Runner) Status() Status {
 		return st
 	}
 	l := s.lanes.Stats()
-	st.Epoch, st.Held, st.Running, st.Lanes, st.Waiting, st.OldestKey, st.OldestSince = s.epochNumber, s.held.len(), l.Active, l.Lanes, l.Blocked, l.OldestKey, l.OldestBlocked
+	st.Epoch, st.Held, st.Running, st.Lanes, st.Waiting, st.OldestKey, st.OldestSince = s.term.Epoch(), s.held.len(), l.Active, l.Lanes, l.Blocked, l.OldestKey, l.OldestBlocked
 	select {
 	case <-s.pulls:
 		st.Active = true
@@ -263,8 +277,24 @@ func (s *shift) begins(ctx context.Context) error {
 		return fmt.Errorf("stream %s: %w", s.stream, err)
 	}
 	s.reader = reader{names: s.names, tenant: s.tenant, prefixes: s.cfg.ReplyPrefixes, stream: s.stream, created: stream.CachedInfo().Created}
+	if s.epochNumber, err = s.number(ctx); err != nil {
+		return err
+	}
 	s.epoch, err = s.begin(ctx, s.epochNumber)
 	return err
+}
+
+// number is the epoch of the term, for the ledger and for the names of consumers: higher than that of each term before, also when the numbers of
+// terms began anew.
+func (s *shift) number(ctx context.Context) (uint64, error) {
+	if s.numbered == nil {
+		return s.term.Epoch(), nil
+	}
+	since, err := s.numbered(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("number the term: %w", err)
+	}
+	return uint64(max(since.Unix(), 0))<<32 + s.term.Epoch(), nil
 }
 
 // ready tells that the consumer of the term is there.

@@ -86,8 +86,10 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 }
 
 func (s *shift) publishOnce(ctx context.Context, m *nats.Msg) error {
-	_, err := s.js.PublishMsg(ctx, m, jetstream.WithMsgID(m.Header.Get(subjects.HeaderCEID)),
-		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithExpectStream(s.names.ResultsStream()))
+	m.Header[jetstream.MsgIDHeader] = m.Header[subjects.HeaderCEID]
+	m.Header[jetstream.ExpectedStreamHeader] = []string{s.names.ResultsStream()}
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+	_, err := s.writer.PublishMsg(ctx, m)
 	if !hasCode(err, codeWrongSequence) && !hasCode(err, codeWrongSequenceR3) {
 		return err
 	}

@@ -123,7 +123,10 @@ func (j *job) park(cause string) state {
 	}
 	j.shift.metrics.doubts[doubtParked].Inc()
 	j.story.tell("no echo")
-	detail := fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.patience(j.foreign), cause)
+	detail := "it may have been carried out, and no event tells of such a call: " + cause
+	if !j.searching.IsZero() {
+		detail = fmt.Sprintf("it may have been carried out, and no event showed it within %s: %s", j.shift.cfg.patience(j.foreign), cause)
+	}
 	return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, detail})
 }
 

@@ -34,7 +34,7 @@ func (s *Store) ReplayAll(ctx context.Context, filter Filter, bulk Bulk, report 
 }
 
 func (s *Store) replayOne(ctx context.Context, letter Stored, bulk Bulk, limit *rate.Limiter, report func(Replayed) error) error {
-	message, err := s.command(letter)
+	message, err := s.command(letter, !bulk.Drop)
 	if err != nil {
 		return report(Replayed{Letter: letter, Err: err})
 	}

@@ -263,7 +263,7 @@ func TestAStrangeLetterIsListed(t *testing.T) {
 	if len(found) != 1 || found[0].Damage == nil || found[0].Reason != "x" {
 		t.Fatalf("%+v", found)
 	}
-	if _, err := s.Replay(testContext(t), found[0]); !errors.Is(err, ErrNotReplayable) {
+	if _, err := s.Replay(testContext(t), found[0], false); !errors.Is(err, ErrNotReplayable) {
 		t.Errorf("replay: %v", err)
 	}
 	if err := s.Drop(testContext(t), found[0].Seq); err != nil {

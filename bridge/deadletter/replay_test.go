@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -41,11 +42,11 @@ func TestAReplayIsANewCommandThatNamesItsOriginal(t *testing.T) {
 	}
 	s.mustPut(t, letter)
 	stored := s.mustList(t, Filter{}).Letters[0]
-	first, err := s.Replay(testContext(t), stored)
+	first, err := s.Replay(testContext(t), stored, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.Replay(testContext(t), stored)
+	second, err := s.Replay(testContext(t), stored, true)
 	if err != nil || first == second || first == "a" {
 		t.Fatalf("ids %s and %s, %v", first, second, err)
 	}
@@ -62,13 +63,69 @@ func TestAReplayIsANewCommandThatNamesItsOriginal(t *testing.T) {
 	}
 }
 
+// TestALetterThatIsNotKeptIsReplayedAsOneCommand, however often: its replay may have been published without anybody getting to know.
+func TestALetterThatIsNotKeptIsReplayedAsOneCommand(t *testing.T) {
+	s := testStore(t)
+	s.mustPut(t, testLetter(s.names, "a"), testLetter(s.names, "b"))
+	letters := s.mustList(t, Filter{}).Letters
+	ids := map[string]bool{}
+	for range 3 {
+		for _, letter := range letters {
+			id, err := s.Replay(testContext(t), letter, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[id] = true
+		}
+	}
+	told := s.replayAll(t, Filter{}, Bulk{Drop: true})
+	for _, r := range told {
+		ids[r.CommandID] = true
+	}
+	if len(ids) != 2 || len(s.commands(t)) != 2 {
+		t.Errorf("ids %v, %d commands", ids, len(s.commands(t)))
+	}
+	if left := s.mustList(t, Filter{}); len(left.Letters) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestAReplayWhoseAcknowledgementIsLostIsPublishedAgain with the same id.
+func TestAReplayWhoseAcknowledgementIsLostIsPublishedAgain(t *testing.T) {
+	s := testStore(t)
+	s.mustPut(t, testLetter(s.names, "a"))
+	letter := s.mustList(t, Filter{}).Letters[0]
+	s.js = &deaf{JetStream: s.js, lost: replayTries - 1}
+	if _, err := s.Replay(testContext(t), letter, true); err != nil || len(s.commands(t)) != 1 {
+		t.Errorf("%d commands, %v", len(s.commands(t)), err)
+	}
+	s.js = &deaf{JetStream: s.js, lost: replayTries}
+	if _, err := s.Replay(testContext(t), letter, true); !errors.Is(err, nats.ErrTimeout) || len(s.commands(t)) != 2 {
+		t.Errorf("%d commands, %v", len(s.commands(t)), err)
+	}
+}
+
+// deaf does not hear some acknowledgements.
+type deaf struct {
+	jetstream.JetStream
+	lost int
+}
+
+func (d *deaf) PublishMsg(ctx context.Context, message *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	ack, err := d.JetStream.PublishMsg(ctx, message, opts...)
+	if d.lost--; d.lost >= 0 && err == nil {
+		return nil, nats.ErrTimeout
+	}
+	return ack, err
+}
+
 func TestAnExpiryThatHasNotPassedIsKept(t *testing.T) {
 	s := testStore(t)
 	letter := testLetter(s.names, "a")
 	expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	letter.Original.Header.Set(subjects.HeaderExpiresAt, expires)
 	s.mustPut(t, letter)
-	if _, err := s.Replay(testContext(t), s.mustList(t, Filter{}).Letters[0]); err != nil {
+	if _, err := s.Replay(testContext(t), s.mustList(t, Filter{}).Letters[0], false); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.commands(t)[0].Header.Get(subjects.HeaderExpiresAt); got != expires {
@@ -82,7 +139,7 @@ func TestOnlyCommandsAreReplayed(t *testing.T) {
 	elsewhere.Original.Subject = "cx.message.created"
 	s.mustPut(t, webhookLetter(s.names, "{"), elsewhere)
 	for _, letter := range s.mustList(t, Filter{}).Letters {
-		if _, err := s.Replay(testContext(t), letter); !errors.Is(err, ErrNotReplayable) {
+		if _, err := s.Replay(testContext(t), letter, false); !errors.Is(err, ErrNotReplayable) {
 			t.Errorf("replay of %s: %v", letter.Subject, err)
 		}
 	}

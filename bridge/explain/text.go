@@ -11,7 +11,7 @@ import (
 )
 
 func claimText(c ledger.Claim) string {
-	text := fmt.Sprintf("claimed by the bridge of epoch %d", c.Epoch)
+	text := fmt.Sprintf("claimed by the bridge of epoch %d", uint32(c.Epoch)) // the time above it says nothing to people
 	if c.Attempts > 0 {
 		text += fmt.Sprintf(", after %d earlier calls", c.Attempts)
 	}

@@ -142,7 +142,7 @@ func (e *Epoch) beginOnce(ctx context.Context, p *part, body []byte) (done bool,
 		}
 	}
 	message := &nats.Msg{Subject: p.subject, Data: body, Header: nats.Header{jetstream.MsgTTLHeader: {"never"}}}
-	ack, err := e.ledger.publish(ctx, message, jetstream.WithExpectLastSequencePerSubject(0))
+	ack, err := e.ledger.publish(ctx, message, p.subject, 0)
 	if err == nil {
 		p.seq.Store(ack.Sequence)
 		return true, nil
@@ -181,6 +181,13 @@ func (e *Epoch) part(key string) *part {
 	return &e.parts[h.Sum32()%parts]
 }
 
+func encode(record any) ([]byte, error) {
+	if outcome, ok := record.(*outcomeRecord); ok {
+		return outcome.encode()
+	}
+	return json.Marshal(record)
+}
+
 // takenError is the refusal of a publish because the subject has a message.
 type takenError struct{ message *stored }
 
@@ -188,7 +195,7 @@ func (e *takenError) Error() string { return e.message.Subject + " is taken" }
 
 // put stores a record on a subject that has none, provided the epoch is still current. It returns a takenError if the subject has one.
 func (e *Epoch) put(ctx context.Context, p *part, subject string, record any) (uint64, error) {
-	body, err := json.Marshal(record)
+	body, err := encode(record)
 	if err != nil {
 		return 0, err
 	}
@@ -214,7 +221,7 @@ func (e *Epoch) putOnce(ctx context.Context, p *part, subject string, body []byt
 		return 0, false, ctx.Err()
 	}
 	message := &nats.Msg{Subject: subject, Data: body}
-	ack, err := e.ledger.publish(ctx, message, jetstream.WithExpectLastSequenceForSubject(p.seq.Load(), p.subject))
+	ack, err := e.ledger.publish(ctx, message, p.subject, p.seq.Load())
 	p.turn <- struct{}{}
 	switch {
 	case err == nil:

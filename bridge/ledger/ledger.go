@@ -6,6 +6,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/subjects"
@@ -106,9 +108,15 @@ type Record struct {
 	Progress Progress      // when the last claim that was given back was
 }
 
+// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options.
+type Publisher interface {
+	PublishMsg(ctx context.Context, message *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
+}
+
 // Ledger reads the ledger stream. Writing needs an [Epoch].
 type Ledger struct {
 	js     jetstream.JetStream
+	writer Publisher
 	names  subjects.Names
 	stream string
 	log    *slog.Logger
@@ -118,9 +126,14 @@ type Ledger struct {
 	own    atomic.Pointer[Epoch] // the latest that was begun here, until another one is seen
 }
 
-// New returns the ledger in the stream that names tell. It does no input or output.
+// New returns the ledger in the stream that names tell, which writes by means of js. It does no input or output.
 func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger {
-	l := &Ledger{js: js, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries}
+	return NewWith(js, js, names, log)
+}
+
+// NewWith is [New] with another way to write to the stream.
+func NewWith(js jetstream.JetStream, writer Publisher, names subjects.Names, log *slog.Logger) *Ledger {
+	l := &Ledger{js: js, writer: writer, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries}
 	l.made = newMade(l)
 	return l
 }

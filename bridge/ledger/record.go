@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cxbridge/cxbridge/subjects"
@@ -60,6 +61,26 @@ func (r resultRecord) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(r.Result)
 }
+
+// encode encodes an outcome; the result, which is encoded already and most of it, is not gone over again.
+func (r *outcomeRecord) encode() ([]byte, error) {
+	result := r.Result.encoded
+	if result == nil {
+		return json.Marshal(r)
+	}
+	rest := struct {
+		Result any `json:"result,omitempty"`
+		plainOutcome
+	}{plainOutcome: plainOutcome(*r)}
+	body, err := json.Marshal(rest)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(body[:len(body)-1], []byte(`,"result":`), result, body[len(body)-1:]), nil
+}
+
+// plainOutcome is an outcomeRecord for encoding without its result.
+type plainOutcome outcomeRecord
 
 // epochRecord is the body of epoch.<part>.
 type epochRecord struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,10 +160,20 @@ func wrongSequence(err error) bool {
 	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-func (l *Ledger) publish(ctx context.Context, message *nats.Msg, condition jetstream.PublishOpt) (*jetstream.PubAck, error) {
+// publish stores a record, on the condition that the last message on a subject has a sequence, or that there is none, if that is 0.
+func (l *Ledger) publish(ctx context.Context, message *nats.Msg, on string, last uint64) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	return l.js.PublishMsg(ctx, message, jetstream.WithExpectStream(l.stream), condition)
+	if message.Header == nil {
+		message.Header = make(nats.Header, 3)
+	}
+	values := [...]string{l.stream, strconv.FormatUint(last, 10), on}
+	message.Header[jetstream.ExpectedStreamHeader] = values[0:1:1]
+	message.Header[jetstream.ExpectedLastSubjSeqHeader] = values[1:2:2]
+	if on != message.Subject {
+		message.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = values[2:3:3]
+	}
+	return l.writer.PublishMsg(ctx, message)
 }
 
 // refused finds out what error 10077 means: a takenError if the subject has a message, nil if it is about to have one, so that the publish is

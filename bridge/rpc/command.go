@@ -38,6 +38,10 @@ func (s *Service) command(ctx context.Context, kind subjects.Kind, r micro.Reque
 		s.fail(r, codeUnavailable, fmt.Sprintf("command %s: not known to be stored: %v; publish it again with the same Nats-Msg-Id", id, err), about)
 		return
 	}
+	if former := s.former(ctx, stored); former != "" && former != kind {
+		s.fail(r, codeInvalid, fmt.Sprintf("command %s: not stored: the id was used before, for a command %s; a command needs an id of its own", id, former), about)
+		return
+	}
 	body, err := s.results.get(ctx, subject, result, stored.Duplicate)
 	if err != nil {
 		s.fail(r, codeTimeout, fmt.Sprintf("command %s is stored (%s, sequence %d) and will still be carried out; its result will be on %s",
@@ -45,6 +49,26 @@ func (s *Service) command(ctx context.Context, kind subjects.Kind, r micro.Reque
 		return
 	}
 	s.respond(r, body, about)
+}
+
+// former is the kind of the command that the bus has stored before with the same id; empty if there is none, or if it is not known. Then the
+// request waits for the result.
+func (s *Service) former(ctx context.Context, stored *jetstream.PubAck) subjects.Kind {
+	if !stored.Duplicate {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeAttempt)
+	defer cancel()
+	stream, err := s.deps.JetStream.Stream(ctx, stored.Stream)
+	if err != nil {
+		return ""
+	}
+	first, err := stream.GetMsg(ctx, stored.Sequence)
+	if err != nil {
+		return ""
+	}
+	kind, _, _ := s.deps.Names.ParseCommand(first.Subject)
+	return kind
 }
 
 // message makes a command out of a request. Headers of NATS are not copied but for the command id, which is made here if the caller gave none.

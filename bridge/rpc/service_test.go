@@ -100,6 +100,22 @@ func (b *bus) request(t *testing.T, endpoint string, header nats.Header, body st
 	return answer
 }
 
+// TestAnIDThatWasUsedForAnotherCommandIsRefusedAtOnce: the bus does not store such a command, so that no result would ever come.
+func TestAnIDThatWasUsedForAnotherCommandIsRefusedAtOnce(t *testing.T) {
+	b := start(t, nil)
+	if _, err := b.js.Publish(t.Context(), "cx.cmd.message.send.42", []byte(`{}`), jetstream.WithMsgID("a")); err != nil {
+		t.Fatal(err)
+	}
+	answer := b.request(t, string(subjects.ConversationFinish), nats.Header{"Nats-Msg-Id": {"a"}}, `{}`)
+	if code, text := answer.Header.Get("Nats-Service-Error-Code"), answer.Header.Get("Nats-Service-Error"); code != "400" || !strings.Contains(text, "message.send") {
+		t.Errorf("%s: %s", code, text)
+	}
+	b.carryOut(t)
+	if answer := b.request(t, string(subjects.MessageSend), nats.Header{"Nats-Msg-Id": {"a"}}, `{}`); answer.Header.Get("Nats-Service-Error") != "" {
+		t.Errorf("%v", answer.Header)
+	}
+}
+
 func TestARequestIsAnsweredWithItsCommandsResult(t *testing.T) {
 	b := start(t, nil)
 	b.carryOut(t)

@@ -103,7 +103,7 @@ func (r *replay) one(ctx context.Context, letter deadletter.Stored, pace *rate.L
 	if err := pace.Wait(ctx); err != nil {
 		return err
 	}
-	id, err := r.store.Replay(ctx, letter)
+	id, err := r.store.Replay(ctx, letter, r.keep)
 	if errors.Is(err, deadletter.ErrNotReplayable) {
 		return r.note(deadletter.Replayed{Letter: letter, Err: err})
 	}

@@ -71,7 +71,7 @@ func (b *bench) ageOf(ctx context.Context, name string, c cell, template string,
 	if err != nil {
 		return t, err
 	}
-	published, err := a.publishSteadily(ctx, 0, time.Second)
+	published, err := a.publishSteadily(ctx, 0, time.Second, ageConversations)
 	if err != nil {
 		return t, err
 	}
@@ -81,7 +81,7 @@ func (b *bench) ageOf(ctx context.Context, name string, c cell, template string,
 	if status, _, err := ask(ctx, http.MethodPost, a.api+"reset"); err != nil || status != http.StatusOK {
 		return t, fmt.Errorf("reset: status %d: %w", status, err)
 	}
-	published, err = a.publishSteadily(ctx, published, length)
+	published, err = a.publishSteadily(ctx, published, length, ageConversations)
 	if err != nil {
 		return t, err
 	}
@@ -98,12 +98,12 @@ func (b *bench) ageOf(ctx context.Context, name string, c cell, template string,
 }
 
 // publishSteadily publishes for a while, after so many that were published before, and returns how many they are altogether.
-func (a *arena) publishSteadily(ctx context.Context, before int, length time.Duration) (int, error) {
+func (a *arena) publishSteadily(ctx context.Context, before int, length time.Duration, conversations int) (int, error) {
 	n := before
 	began := time.Now()
 	for next := began; next.Before(began.Add(length)); next = next.Add(time.Second / ageRate) {
 		pause(ctx, time.Until(next))
-		if _, err := a.bus.js.PublishMsgAsync(commandMessage(n%ageConversations+1, n/ageConversations+1)); err != nil {
+		if _, err := a.bus.js.PublishMsgAsync(commandMessage(n%conversations+1, n/conversations+1)); err != nil {
 			return n, err
 		}
 		n++

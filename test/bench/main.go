@@ -7,6 +7,7 @@
 //	go run ./test/bench commands   commands out, from a backlog
 //	go run ./test/bench backlog    memory with very many commands waiting
 //	go run ./test/bench age        from the publishing of a command to its API call
+//	go run ./test/bench fairness   the same while one conversation fails all the time
 //	go run ./test/bench console    a burst of events while somebody watches the console
 //
 // It reads CPU time and memory from /proc, so it needs Linux. DESIGN.md beside this file tells what is measured, and the environment
@@ -41,7 +42,7 @@ type benchmark struct {
 }
 
 func benchmarks() []benchmark {
-	return []benchmark{{"ingest", ingest}, {"growth", growth}, {"commands", commands}, {"backlog", backlog}, {"age", age}, {"console", console}}
+	return []benchmark{{"ingest", ingest}, {"growth", growth}, {"commands", commands}, {"backlog", backlog}, {"age", age}, {"fairness", fairness}, {"console", console}}
 }
 
 func run(ctx context.Context, names []string) error {

@@ -35,6 +35,8 @@ type stub struct {
 	tried map[[2]int64]bool // true: carried out
 	last  map[int64]int64   // by conversation
 	ages  []time.Duration
+	apart int64 // a conversation of which ages are not told; 0 for none
+	fails bool  // all of its calls
 }
 
 func serveStub(ctx context.Context) error {
@@ -92,10 +94,13 @@ func (s *stub) count(conversation, number int64, age time.Duration) bool {
 	s.tally.Calls++
 	command := [2]int64{conversation, number}
 	done, known := s.tried[command]
-	if !known {
+	if s.fails && conversation == s.apart {
+		return false
+	}
+	if !known && conversation != s.apart {
 		s.ages = append(s.ages, age)
 	}
-	if !known && !s.steady && (conversation*31+number)%100 == 99 {
+	if !known && !s.steady && s.apart == 0 && (conversation*31+number)%100 == 99 {
 		s.tried[command] = false
 		return false
 	}
@@ -123,10 +128,14 @@ func (s *stub) tell(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *stub) reset(http.ResponseWriter, *http.Request) {
+func (s *stub) reset(_ http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ages = nil
+	if r.URL.Query().Has("apart") {
+		s.apart = 1
+	}
+	s.fails = r.URL.Query().Has("fail")
 }
 
 // get asks for an address and returns the status and the body.
