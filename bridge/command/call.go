@@ -33,14 +33,13 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	defer cancel()
 	began := time.Now()
 	j.attempts++
-	j.shift.metrics.calling(j, began)
 	j.calling = true
 	err := j.invoke(j.story.call(ctx), op)
 	took := time.Since(began)
 	f, cause := failed(err, j.ambiguous)
 	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)
 	j.record(f, cause)
-	j.shift.metrics.called(op, f, j.httpStatus, took)
+	j.shift.metrics.called(j, op, f, began, took)
 	j.calling = false // not earlier: a panic up to here must not lead to a second call
 	if probe && f.down() {
 		took = 0

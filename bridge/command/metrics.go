@@ -204,24 +204,20 @@ func (m *metrics) settled(j *job) {
 	}
 }
 
-// calling notes that the first call of a command begins.
-func (m *metrics) calling(j *job, at time.Time) {
+// called counts a call that a command made at a time, and whose answer the command has.
+func (m *metrics) called(j *job, o Operation, f Failure, at time.Time, took time.Duration) {
 	if t, known := m.times[j.kind]; known && j.attempts == 1 {
 		t.first.Observe(max(at.Sub(j.published), 0).Seconds())
 	}
-}
-
-// called counts a call.
-func (m *metrics) called(o Operation, f Failure, status int, took time.Duration) {
 	m.latency[o].Observe(took.Seconds())
 	if f != FailureNone {
 		m.failures[f].Inc()
 	}
-	if c := m.calls[answer{o, codeOf(status)}]; c != nil {
+	if c := m.calls[answer{o, codeOf(j.httpStatus)}]; c != nil {
 		c.Inc()
 		return
 	}
-	m.calls[answer{o, classOf(status)}].Inc()
+	m.calls[answer{o, classOf(j.httpStatus)}].Inc()
 }
 
 // codeOf is strconv.Itoa, without an allocation for the usual ones.

@@ -4,6 +4,7 @@ package alerts
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func panels(t *testing.T) []panel {
 // checkDashboard holds that each query of each panel returns something of the bridges that run.
 func checkDashboard(t *testing.T, p *server) {
 	t.Helper()
-	variables := strings.NewReplacer("$__rate_interval", "15s", "$__range", "1m", "$job", ".+", "$instance", ".+")
+	variables := strings.NewReplacer("$__rate_interval", fmt.Sprintf("%ds", 15*p.pace), "$__range", "1m", "$job", ".+", "$instance", ".+")
 	shown := 0
 	for _, one := range panels(t) {
 		if one.Type == "row" || one.Type == "text" {
@@ -55,7 +56,7 @@ func checkDashboard(t *testing.T, p *server) {
 // wait asks until there is something.
 func wait(t *testing.T, p *server, expression string) (found map[string]string, err error) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); pause(t) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(t) {
 		if found, err = p.query(expression); err == nil && len(found) > 0 {
 			return found, nil
 		}

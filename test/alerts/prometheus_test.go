@@ -21,28 +21,29 @@ import (
 )
 
 const configuration = `
-global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
-rule_files: [%q]
+global: {scrape_interval: %[1]ds, scrape_timeout: %[1]ds, evaluation_interval: %[1]ds}
+rule_files: [%[2]q]
 scrape_configs:
   - job_name: cxbridge
-    file_sd_configs: [{files: [%q], refresh_interval: 1s}]
+    file_sd_configs: [{files: [%[3]q], refresh_interval: 1s}]
 `
 
 // server is a Prometheus that runs.
 type server struct {
 	t       *testing.T
 	url     string
+	pace    int    // seconds between two scrapes, and seconds that stand for a minute
 	targets string // file
 }
 
-// startPrometheus starts a Prometheus with the quickened rules, which ends with the test. It reads no metrics before [server.watch] tells it to.
-func startPrometheus(t *testing.T) *server {
+// startPrometheus starts a Prometheus with the quickened rules, which ends with the test. It looks every pace seconds, and reads no metrics before [server.watch] tells it to.
+func startPrometheus(t *testing.T, pace int) *server {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{t: t, targets: filepath.Join(dir, "targets.json")}
+	s := &server{t: t, pace: pace, targets: filepath.Join(dir, "targets.json")}
 	s.watch(nil)
 	config := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, quickened(t), s.targets), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, pace, quickened(t, pace), s.targets), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
@@ -53,13 +54,19 @@ func startPrometheus(t *testing.T) *server {
 	if err != nil {
 		t.Fatalf("%v (make alerts builds it)", err)
 	}
-	ended := make(chan struct{})
+	s.url = "http://" + listens(t, cmd, stderr)
+	return s
+}
+
+// listens follows what a Prometheus logs, ends it with the test, and returns where it listens.
+func listens(t *testing.T, cmd *exec.Cmd, stderr io.Reader) string {
+	t.Helper()
+	ended, address := make(chan struct{}), make(chan string, 1)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		<-ended
 		_ = cmd.Wait() // it was killed
 	})
-	address := make(chan string, 1)
 	go func() {
 		defer close(ended)
 		listening := regexp.MustCompile(`Listening on.*address=(127\.0\.0\.1:\d+)`)
@@ -71,13 +78,13 @@ func startPrometheus(t *testing.T) *server {
 	}()
 	select {
 	case found := <-address:
-		s.url = "http://" + found
+		return found
 	case <-ended:
 		t.Fatal("prometheus ended")
 	case <-time.After(natstest.Patience):
 		t.Fatal("prometheus does not start")
 	}
-	return s
+	return ""
 }
 
 // watch has the metrics of addresses read, by job.

@@ -3,11 +3,13 @@
 package alerts
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -69,20 +71,26 @@ var minutes = []struct {
 	found *regexp.Regexp
 	quick string
 }{
-	{regexp.MustCompile(`(?m)^(\s+for: \d+)m$`), "${1}s"},
-	{regexp.MustCompile(`\[(\d+)m\]`), "[${1}s]"},
-	{regexp.MustCompile(`\* 60\b`), "* 1"},
+	{regexp.MustCompile(`(?m)^\s+for: (\d+)m$`), "        for: %ds"},
+	{regexp.MustCompile(`\[(\d+)m\]`), "[%ds]"},
+	{regexp.MustCompile(`\b(\d+) \* 60\b`), "%d"},
 }
 
-// quickened writes the rules with each minute turned into a second, so that a test need not wait for an hour, and with nothing else changed.
-func quickened(t *testing.T) (file string) {
+// quickened writes the rules with each minute turned into that many seconds, so that a test need not wait for an hour, and with nothing else changed.
+func quickened(t *testing.T, pace int) (file string) {
 	t.Helper()
 	text := read(t, rulesFile)
 	for _, m := range minutes {
 		if !m.found.MatchString(text) {
 			t.Fatalf("no rule has %s", m.found)
 		}
-		text = m.found.ReplaceAllString(text, m.quick)
+		text = m.found.ReplaceAllStringFunc(text, func(found string) string {
+			n, err := strconv.Atoi(m.found.FindStringSubmatch(found)[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprintf(m.quick, n*pace)
+		})
 	}
 	file = filepath.Join(t.TempDir(), "alerts.yml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
