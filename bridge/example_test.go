@@ -20,7 +20,7 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 	for _, p := range l.problems {
 		t.Errorf("%s", p)
 	}
-	for _, key := range Keys() {
+	for _, key := range l.schema.keys {
 		if l.origin[key] == "" {
 			t.Errorf("%s is not named", key)
 		}

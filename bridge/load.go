@@ -62,12 +62,12 @@ func LoadConfig(s Sources) (Config, error) {
 	return cfg, nil
 }
 
-// Keys returns every key that can be configured, in the order of the documentation.
-func Keys() []string { return schemaOf(reflect.TypeFor[Config]()).keys }
-
-// IsSecret reports whether the value of a key must not be shown. Such a key can be set in a file or by the environment, but not by a flag,
-// because the flags of a process are visible to all users of a machine.
-func IsSecret(key string) bool { return schemaOf(reflect.TypeFor[Config]()).leaves[key].secret }
+// FlagKeys returns the keys that can be set by a flag, in the order of the documentation: all but the secrets, which are set in a file or by the
+// environment, because the flags of a process are visible to all users of a machine.
+func FlagKeys() []string {
+	s := schemaOf(reflect.TypeFor[Config]())
+	return slices.DeleteFunc(s.keys, func(key string) bool { return s.leaves[key].secret })
+}
 
 // loader gathers values and problems from all sources.
 type loader struct {

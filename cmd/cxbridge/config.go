@@ -33,11 +33,9 @@ func configFlags(cmd *cobra.Command, apiOnly bool) func() (bridge.Config, error)
 func sourceFlags(cmd *cobra.Command) func() bridge.Sources {
 	flags := cmd.Flags()
 	file := flags.StringP("config", "c", os.Getenv(configVariable), "TOML file with the configuration; also $"+configVariable)
-	for _, key := range bridge.Keys() {
-		if !bridge.IsSecret(key) {
-			flags.Var(&keyFlag{}, key, "see config.example.toml")
-			flags.Lookup(key).Hidden = true
-		}
+	for _, key := range bridge.FlagKeys() {
+		flags.Var(&keyFlag{}, key, "see config.example.toml")
+		flags.Lookup(key).Hidden = true
 	}
 	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + configHelp)
 	return func() bridge.Sources {
