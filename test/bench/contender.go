@@ -95,6 +95,7 @@ func (b *bench) startBridge(ctx context.Context, bus *bus, api string, inFlight 
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, b.binary, "run", "--config", dir+"/config.toml")
+	cmd.Env = append(os.Environ(), b.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if b.keep {
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr

@@ -9,6 +9,7 @@
 //	go run ./test/bench age        from the publishing of a command to its API call
 //	go run ./test/bench fairness   the same while one conversation fails all the time
 //	go run ./test/bench console    a burst of events while somebody watches the console
+//	go run ./test/bench telemetry  what metrics, log, console and traces cost
 //
 // It reads CPU time and memory from /proc, so it needs Linux. DESIGN.md beside this file tells what is measured, and the environment
 // variables that change it.
@@ -42,7 +43,7 @@ type benchmark struct {
 }
 
 func benchmarks() []benchmark {
-	return []benchmark{{"ingest", ingest}, {"growth", growth}, {"commands", commands}, {"backlog", backlog}, {"age", age}, {"fairness", fairness}, {"console", console}}
+	return []benchmark{{"ingest", ingest}, {"growth", growth}, {"commands", commands}, {"backlog", backlog}, {"age", age}, {"fairness", fairness}, {"console", console}, {"telemetry", telemetry}}
 }
 
 func run(ctx context.Context, names []string) error {
@@ -75,8 +76,9 @@ func known(all []benchmark) (names []string) {
 // bench is one run of a benchmark.
 type bench struct {
 	settings
-	dir    string // for everything that is written; removed at the end
-	binary string // the bridge
+	dir    string   // for everything that is written; removed at the end
+	binary string   // the bridge
+	env    []string // of the bridge, besides the bench's own
 	copies int
 }
 
