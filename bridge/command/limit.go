@@ -120,7 +120,7 @@ func (g *gate) room(now time.Time) int {
 // seize waits until fewer calls are made than may be at once, and takes the place of one until the permit is given back. It reports false
 // if ctx ended.
 func (g *gate) seize(ctx context.Context, p *permit) bool {
-	if g.lines == nil {
+	if g.lines == nil || p.line {
 		return true
 	}
 	select {

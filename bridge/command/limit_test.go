@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -318,5 +319,49 @@ func TestNoMoreCallsAtOnceThanConfigured(t *testing.T) {
 	g.leave(b) // without a call
 	if !slices.Equal(woken, []string{"c", "d"}) || !g.enter(c) || !g.enter(d) {
 		t.Errorf("%v were woken, in the place of two that ended", woken)
+	}
+}
+
+// TestAFewMorePermitsThanCallsWhileCallsEnd, so that commands are claimed meanwhile; no more calls at once than there may be.
+func TestAFewMorePermitsThanCallsWhileCallsEnd(t *testing.T) {
+	g := newGate(0, 1, slog.New(slog.DiscardHandler))
+	g.limitCalls(2)
+	g.attach(func(string) {}, func() {})
+	permits := make([]permit, 5)
+	grant := func() (granted int) {
+		for i := range permits {
+			if g.enter(&permits[i]) {
+				granted++
+			}
+		}
+		return granted
+	}
+	if n := grant(); n != 2 {
+		t.Errorf("%d permits before a call ended", n)
+	}
+	for range 2 { // once more is no other place
+		if !g.seize(t.Context(), &permits[0]) || !g.seize(t.Context(), &permits[1]) {
+			t.Error("no place for as many calls as there may be")
+		}
+	}
+	g.made(&permits[0], FailureNone, 0)
+	g.mu.Lock()
+	g.ended = time.Now().Add(time.Hour) // however slow the machine is
+	g.pump(nil)
+	g.mu.Unlock()
+	if n := len(g.granted); n != 3 {
+		t.Errorf("%d permits after a call ended", n)
+	}
+	if !g.seize(t.Context(), &permits[2]) {
+		t.Error("no place after a call ended")
+	}
+	full, cancel := context.WithCancel(t.Context())
+	cancel()
+	if g.seize(full, &permits[3]) {
+		t.Error("more calls than there may be")
+	}
+	g.leave(&permits[2])
+	if !g.seize(t.Context(), &permits[3]) {
+		t.Error("no place after one was given back")
 	}
 }
