@@ -98,7 +98,7 @@ func serve(t *testing.T, token string) *place {
 }
 
 // do sends a request with headers, which come in pairs.
-func (p *place) do(method, path, body string, headers ...string) (int, string, *http.Response) {
+func (p *place) do(method, path, body string, headers ...string) (status int, text string, header http.Header) {
 	p.Helper()
 	r, err := http.NewRequestWithContext(p.Context(), method, p.url+path, strings.NewReader(body))
 	if err != nil {
@@ -112,12 +112,17 @@ func (p *place) do(method, path, body string, headers ...string) (int, string, *
 		p.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	read, err := io.ReadAll(response.Body)
 	if err != nil {
 		p.Fatal(err)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	return response.StatusCode, string(text), response
+	return response.StatusCode, string(read), response.Header
+}
+
+// cookies are those that an answer sets.
+func cookies(header http.Header) []*http.Cookie {
+	return (&http.Response{Header: header}).Cookies()
 }
 
 const asJSON = "application/json"
@@ -141,6 +146,7 @@ func (p *place) open() *watching {
 	if err != nil {
 		p.Fatal(err)
 	}
+	p.Cleanup(func() { response.Body.Close() })
 	if response.StatusCode != http.StatusOK {
 		p.Fatalf("/console/events = %d", response.StatusCode)
 	}
@@ -201,8 +207,8 @@ func (p *place) publish(subject, body string, headers ...string) {
 
 func TestThePageUsesNothingButItsOwnFiles(t *testing.T) {
 	p := serve(t, "")
-	status, text, response := p.do("GET", "/", "")
-	if policy := response.Header.Get("Content-Security-Policy"); status != 200 || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+	status, text, header := p.do("GET", "/", "")
+	if policy := header.Get("Content-Security-Policy"); status != 200 || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("GET / = %d with the policy %q", status, policy)
 	}
 	for _, part := range strings.Split(text, `="`)[1:] {
@@ -277,14 +283,14 @@ func TestATokenIsAskedForWhereThereIsOne(t *testing.T) {
 	if status, _, _ := p.do("POST", "/console/ask/status", "{}", "Content-Type", asJSON, "Authorization", "Bearer s3cret"); status != 200 {
 		t.Errorf("a query with the token = %d", status)
 	}
-	if status, _, response := p.do("POST", "/console/login", `{"token":"guess"}`, "Content-Type", asJSON); status != 401 || len(response.Cookies()) != 0 {
-		t.Errorf("a wrong login = %d %v", status, response.Cookies())
+	if status, _, header := p.do("POST", "/console/login", `{"token":"guess"}`, "Content-Type", asJSON); status != 401 || len(cookies(header)) != 0 {
+		t.Errorf("a wrong login = %d %v", status, cookies(header))
 	}
-	status, _, response := p.do("POST", "/console/login", `{"token":" s3cret\n"}`, "Content-Type", asJSON)
-	if status != 200 || len(response.Cookies()) != 1 {
-		t.Fatalf("the login = %d %v", status, response.Cookies())
+	status, _, header := p.do("POST", "/console/login", `{"token":" s3cret\n"}`, "Content-Type", asJSON)
+	if status != 200 || len(cookies(header)) != 1 {
+		t.Fatalf("the login = %d %v", status, cookies(header))
 	}
-	c := response.Cookies()[0]
+	c := cookies(header)[0]
 	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || strings.Contains(c.Value, "s3cret") {
 		t.Errorf("the cookie is %v", c)
 	}

@@ -26,7 +26,6 @@ func console(ctx context.Context, b *bench) (err error) {
 	alone, watched := all[0], all[1]
 	var ratios, calm []float64
 	var told seen
-	var foreign []float64
 	for round := 0; min(alone.taken, watched.taken) < burst; round++ {
 		samples := map[string]sample{}
 		for _, c := range sideBySide(all, round) {
@@ -45,8 +44,6 @@ func console(ctx context.Context, b *bench) (err error) {
 		ratios = append(ratios, ratio)
 		if others := max(samples[watched.name].foreign, samples[alone.name].foreign); others <= noisy {
 			calm = append(calm, ratio)
-		} else {
-			foreign = append(foreign, others)
 		}
 	}
 	fmt.Printf("bursts of %d events over %d connections, in turns of %v; p99 of receipt, watched ÷ not watched: %s; in the %d calm of %d rounds: %s\n",
