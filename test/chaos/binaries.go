@@ -96,6 +96,9 @@ func fractures() []fracture {
 func breakAll(ctx context.Context, o options, seeds []uint64, dir string) error {
 	var missed []error
 	for n, f := range fractures() {
+		if !strings.Contains(f.name, o.only) {
+			continue
+		}
 		binary, err := f.build(ctx, dir, n)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)

@@ -31,6 +31,7 @@ type options struct {
 	binary   string
 	older    string
 	broken   bool
+	only     string
 	keep     bool
 	quiet    bool
 }
@@ -62,6 +63,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.binary, "binary", "", "the bridge; by default it is built from this source")
 	flags.StringVar(&o.older, "older", "", "a commit whose bridge is the second one")
 	flags.BoolVar(&o.broken, "broken", false, "build bridges that are broken on purpose, and demand that each is caught")
+	flags.StringVar(&o.only, "only", "", "with -broken: only those whose name has this text")
 	flags.BoolVar(&o.keep, "keep", false, "keep logs and history also when all rules hold")
 	flags.BoolVar(&o.quiet, "quiet", false, "do not print the plan")
 	return o, flags.Parse(args)
