@@ -66,7 +66,7 @@ browser: ## the chat widget, the agent's desk and the console in a real Chromium
 	go test -count=1 -tags browser -timeout 20m ./test/browser
 
 .PHONY: alerts
-alerts: ## the alerts and the dashboard against bridges in trouble, with a real Prometheus, which it builds
+alerts: ## the alerts and the dashboard against bridges in trouble, with a real Prometheus, which it fetches
 	test/alerts/setup.sh
 	go test -count=1 -tags alerts -timeout 30m ./test/alerts
 

@@ -15,13 +15,12 @@ import (
 )
 
 const (
-	version    = "v0.313.5" // as in setup.sh
 	deployed   = "../../deploy/prometheus/"
 	rulesFile  = deployed + "alerts.yml"
 	unitTests  = deployed + "alerts_test.yml"
 	dashboard  = "../../deploy/grafana/cxbridge.json"
-	prometheus = "../../bin/prometheus-" + version
-	promtool   = "../../bin/promtool-" + version
+	prometheus = "../../bin/prometheus" // by setup.sh
+	promtool   = "../../bin/promtool"
 )
 
 func TestTheRulesPassTheirUnitTests(t *testing.T) {
