@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := v2.15.0
 
 # Every build tag of the tests that need more than Go, so that vet and lint see all files.
-TAGS := e2e,contract,interop,browser,live,alerts
+TAGS := e2e,contract,interop,browser,alerts
 PARALLEL ?= 2
 FUZZTIME ?= 10s
 
