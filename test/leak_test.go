@@ -173,7 +173,8 @@ func askEverything(t *testing.T, r *running, b *bot) map[string]string {
 			t.Errorf("console %s: %d %s", name, a.status, a.body)
 		}
 	}
-	if !json.Valid([]byte(told["rpc dead.list"][strings.Index(told["rpc dead.list"], "{"):])) || !strings.Contains(told["rpc dead.list"], "leak-refused") {
+	_, listing, _ := strings.Cut(told["rpc dead.list"], "{")
+	if !json.Valid([]byte("{"+listing)) || !strings.Contains(listing, "leak-refused") {
 		t.Errorf("dead.list: %s", told["rpc dead.list"])
 	}
 	natstest.Eventually(t, "the dead letters", func() bool { return b.count("CX_DEAD") >= 4 })
