@@ -64,8 +64,8 @@ func (c Config) Check(report func(key, rule string, value any)) {
 }
 
 // workers is how many commands are worked on at once: as many as there may be calls, and some more, so that recording how a call ended takes
-// no other call's place.
-func (c Config) workers() int { return c.MaxInFlight + c.MaxInFlight/2 + 8 }
+// no other call's place. Each has a stack, so that there are not half as many more where there are many.
+func (c Config) workers() int { return c.MaxInFlight + min(c.MaxInFlight/2, 128+c.MaxInFlight/8) + 8 }
 
 // need is how long the lease must still be ours when a call begins.
 //

@@ -38,12 +38,11 @@ type job struct {
 	header    header
 	data      []byte
 	published time.Time // when the stream stored it
-	begun     time.Time // when it came here
 	suspect   bool      // an earlier term, or delivery, may have begun it
 
-	delivery string // subject to acknowledge the latest delivery on; this and the two below are guarded by held
-	touched  time.Time
-	rivals   []string // lanes in which other copies of the command wait
+	begun    time.Duration // when it came here, since held was made
+	touched  time.Duration // the same of the latest delivery, or when the server was told that the job lives; guarded by held, as the next
+	delivery string        // subject to acknowledge the latest delivery on
 
 	*progress // nil until the job starts
 }
@@ -86,7 +85,7 @@ type progress struct {
 
 // submit makes a job of a delivery, unless it is held already.
 func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect bool) {
-	now := time.Now()
+	now := time.Since(s.held.since)
 	j := &job{
 		shift: s, seq: meta.Sequence.Stream, subject: m.Subject(), header: compact(m.Headers()), data: m.Data(), published: meta.Timestamp,
 		begun: now, suspect: suspect, delivery: m.Reply(), touched: now,
@@ -98,6 +97,9 @@ func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect boo
 	j.id, j.key, j.state = o.id, o.key, j.start
 	s.lanes.Submit(j.key, j.step)
 }
+
+// arrived is when the job's message came here.
+func (j *job) arrived() time.Time { return j.shift.held.since.Add(j.begun) }
 
 // step runs states until one has to wait. When the bridge is stopping the lanes drop who waits, so a job that holds something the ledger has
 // yet to learn waits here.

@@ -19,16 +19,20 @@ const maxHeldBytes = 64 << 20
 // held are the commands that were delivered to this term and are not acknowledged yet.
 type held struct {
 	changed chan struct{} // has a token when there may be room again
+	since   time.Time     // from when times of jobs count
 
 	mu      sync.Mutex
-	jobs    map[uint64]*job // by sequence in the stream
-	owners  map[string]*job // by command id: the one copy that is being carried out
-	highest uint64          // sequence in the stream, of all that were taken in
-	bytes   int             // of the bodies of the jobs
+	jobs    map[uint64]*job   // by sequence in the stream
+	owners  map[string]*job   // by command id: the one copy that is being carried out
+	rivals  map[*job][]string // lanes in which other copies of a command wait, by the one that is being carried out
+	highest uint64            // sequence in the stream, of all that were taken in
+	bytes   int               // of the bodies of the jobs
 }
 
 func newHeld() *held {
-	return &held{changed: make(chan struct{}, 1), jobs: make(map[uint64]*job), owners: make(map[string]*job)}
+	return &held{
+		changed: make(chan struct{}, 1), since: time.Now(), jobs: make(map[uint64]*job), owners: make(map[string]*job), rivals: make(map[*job][]string),
+	}
 }
 
 // tell lets the pulling look again.
@@ -59,7 +63,7 @@ func (h *held) own(j *job) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if owner := h.owners[j.id]; owner != nil && owner != j {
-		owner.rivals = append(owner.rivals, j.key)
+		h.rivals[owner] = append(h.rivals[owner], j.key)
 		return false
 	}
 	h.owners[j.id] = j
@@ -78,7 +82,9 @@ func (h *held) remove(j *job) (rivals []string) {
 		delete(h.owners, j.id)
 	}
 	h.tell()
-	return j.rivals
+	rivals = h.rivals[j]
+	delete(h.rivals, j)
+	return rivals
 }
 
 // delivery returns the subject to acknowledge the latest delivery of a job's message on.
@@ -118,8 +124,8 @@ func (h *held) due(now time.Time, after time.Duration) []string {
 	defer h.mu.Unlock()
 	var all []string
 	for _, j := range h.jobs {
-		if now.Sub(j.touched) >= after {
-			j.touched = now
+		if now.Sub(h.since)-j.touched >= after {
+			j.touched = now.Sub(h.since)
 			all = append(all, j.delivery)
 		}
 	}

@@ -39,7 +39,7 @@ func (s *shift) story(j *job) *story {
 		return nil
 	}
 	from := telemetry.Remote(j.header.Get(subjects.HeaderTraceparent), j.header.Get(subjects.HeaderTracestate))
-	ctx, span := s.tracer.Start(from, "process "+s.names.Command(j.kind), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(j.begun))
+	ctx, span := s.tracer.Start(from, "process "+s.names.Command(j.kind), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(j.arrived()))
 	if span.IsRecording() {
 		span.SetAttributes(semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess,
 			semconv.MessagingDestinationName(j.subject), semconv.MessagingMessageID(j.id), semconv.MessagingMessageBodySize(len(j.data)),
@@ -172,5 +172,5 @@ func (j *job) tell(r *subjects.Result) {
 	}
 	j.shift.log.LogAttrs(ctx, level, "command", slog.String("command_id", r.CommandID), slog.String("command", string(r.Command)),
 		slog.String("conversation", r.ConversationID.String()), slog.String("status", string(r.Status)), slog.String("reason", string(r.Reason)),
-		slog.Int("attempts", r.Attempts), slog.Duration("duration", time.Since(j.begun)), slog.String("trace_id", j.traceID()))
+		slog.Int("attempts", r.Attempts), slog.Duration("duration", time.Since(j.arrived())), slog.String("trace_id", j.traceID()))
 }

@@ -30,7 +30,7 @@ type Lanes struct {
 	kick chan struct{} // tells the alarm that the earliest wake time has changed
 
 	mu      sync.Mutex
-	idle    *sync.Cond // a lane became ready, or the end
+	idle    []chan struct{} // of the workers that have nothing to do, the one that worked last at the end
 	lanes   map[string]*lane
 	ready   readyList
 	waiting waitHeap
@@ -75,7 +75,6 @@ func New(workers int, opts ...Option) *Lanes {
 		kick:    make(chan struct{}, 1),
 		lanes:   make(map[string]*lane),
 	}
-	l.idle = sync.NewCond(&l.mu)
 	for _, opt := range opts {
 		opt(l)
 	}
@@ -163,5 +162,8 @@ func (l *Lanes) Stats() Stats {
 // makeReady puts a lane at the end of the ready ones. The caller holds mu.
 func (l *Lanes) makeReady(ln *lane) {
 	l.ready.push(ln)
-	l.idle.Signal()
+	if last := len(l.idle) - 1; last >= 0 {
+		l.idle[last] <- struct{}{}
+		l.idle = l.idle[:last]
+	}
 }

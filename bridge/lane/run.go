@@ -61,7 +61,10 @@ func (l *Lanes) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.phase = max(l.phase, stopping)
-	l.idle.Broadcast()
+	for _, worker := range l.idle {
+		worker <- struct{}{}
+	}
+	l.idle = nil
 }
 
 // drop forgets all that was not done.
@@ -75,8 +78,9 @@ func (l *Lanes) drop() {
 
 // work is one worker.
 func (l *Lanes) work(ctx, stepCtx context.Context) {
+	roused := make(chan struct{}, 1)
 	for {
-		ln, step := l.take(ctx)
+		ln, step := l.take(ctx, roused)
 		if ln == nil {
 			return
 		}
@@ -85,12 +89,16 @@ func (l *Lanes) work(ctx, stepCtx context.Context) {
 	}
 }
 
-// take waits for a lane that is ready; nil means the end.
-func (l *Lanes) take(ctx context.Context) (*lane, Step) {
+// take waits for a lane that is ready; nil means the end. Of those who wait the one that worked last is roused first: its stack has grown already,
+// and those of workers that are not needed shrink.
+func (l *Lanes) take(ctx context.Context, roused chan struct{}) (*lane, Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.ready.first == nil && l.phase == running {
-		l.idle.Wait()
+		l.idle = append(l.idle, roused)
+		l.mu.Unlock()
+		<-roused
+		l.mu.Lock()
 	}
 	if l.phase != running || ctx.Err() != nil {
 		return nil, nil

@@ -115,7 +115,7 @@ func (l *Ledger) note(message jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq, at := meta.Sequence.Stream, meta.Timestamp
 	if strings.HasPrefix(message.Subject(), l.names.Ledger("done", "")) {
 		if record, err := read[outcomeRecord](message.Subject(), message.Data()); err == nil {
-			l.recent.settled(*record.outcome(seq, at), at)
+			l.recent.settled(record.outcome(seq, at), at)
 		}
 		return
 	}

@@ -29,6 +29,7 @@ type recent struct {
 func newRecent(now func() time.Time) *recent {
 	r := &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, claimsMost)}
 	r.claims.group, r.claims.groups = orderKey, make(map[string]int)
+	r.closed.keys = nil
 	return r
 }
 
@@ -93,7 +94,7 @@ func (r *recent) released(c Claim) {
 	r.claims.drop(c.CommandID)
 }
 
-func (r *recent) settled(o Outcome, at time.Time) {
+func (r *recent) settled(o *Outcome, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.claims.drop(o.Result.CommandID)
@@ -110,7 +111,7 @@ type shelf struct {
 	most int
 
 	entries map[string]entry  // by key
-	keys    map[string]string // by command id
+	keys    map[string]string // by command id; nil if keys are command ids
 	queue   []place           // in the order in which entries came
 	serial  uint64            // of the last entry
 
@@ -118,11 +119,14 @@ type shelf struct {
 	groups map[string]int          // how many entries there are of each group
 }
 
+// entry is small, as there may be tens of thousands.
 type entry struct {
 	commandID string
-	at        time.Time
+	at        int64 // nanoseconds
 	serial    uint64
 }
+
+func (e entry) age(now time.Time) time.Duration { return time.Duration(now.UnixNano() - e.at) }
 
 // place is an entry's place in the queue. It is empty when the key's entry has another serial number.
 type place struct {
@@ -136,7 +140,7 @@ func newShelf(age time.Duration, most int) shelf {
 
 func (s *shelf) get(key string, now time.Time) (string, bool) {
 	e, ok := s.entries[key]
-	if !ok || now.Sub(e.at) > s.age {
+	if !ok || e.age(now) > s.age {
 		return "", false
 	}
 	return e.commandID, true
@@ -149,15 +153,22 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 	s.drop(commandID)
 	s.drop(s.entries[key].commandID)
 	s.serial++
-	s.entries[key] = entry{commandID, at, s.serial}
-	s.keys[commandID] = key
+	s.entries[key] = entry{commandID, at.UnixNano(), s.serial}
+	if s.keys != nil {
+		s.keys[commandID] = key
+	}
 	s.count(key, 1)
 	s.queue = append(s.queue, place{key, s.serial})
 	s.trim(now)
 }
 
 func (s *shelf) drop(commandID string) {
-	if key, ok := s.keys[commandID]; ok {
+	key, ok := s.keys[commandID]
+	if s.keys == nil {
+		key = commandID
+		_, ok = s.entries[key]
+	}
+	if ok {
 		delete(s.keys, commandID)
 		delete(s.entries, key)
 		s.count(key, -1)
@@ -181,7 +192,7 @@ func (s *shelf) count(key string, more int) {
 func (s *shelf) trim(now time.Time) {
 	for len(s.queue) > 0 {
 		e, there := s.at(s.queue[0])
-		if there && now.Sub(e.at) <= s.age && len(s.entries) <= s.most {
+		if there && e.age(now) <= s.age && len(s.entries) <= s.most {
 			break
 		}
 		if there {

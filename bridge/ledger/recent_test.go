@@ -50,7 +50,7 @@ func TestAnOutcomeTellsItsMessageAndClosesTheClaim(t *testing.T) {
 	clock := newClock()
 	r := newRecent(clock.Now)
 	r.claimed(claimOf("a", "one"), clock.now)
-	r.settled(outcomeOf("a", "100"), clock.now)
+	r.settled(new(outcomeOf("a", "100")), clock.now)
 	if got := echo(r, "100"); got != "a" {
 		t.Errorf("echo of %q", got)
 	}
@@ -71,9 +71,9 @@ func TestTwoEqualTextsInARowAreToldApart(t *testing.T) {
 	clock := newClock()
 	r := newRecent(clock.Now)
 	r.claimed(claimOf("a", "one"), clock.now)
-	r.settled(outcomeOf("a", "100"), clock.now)
+	r.settled(new(outcomeOf("a", "100")), clock.now)
 	r.claimed(claimOf("b", "one"), clock.now)
-	r.settled(outcomeOf("a", "100"), clock.now) // told again by the reader of the stream
+	r.settled(new(outcomeOf("a", "100")), clock.now) // told again by the reader of the stream
 	if got := echo(r, "100"); got != "a" {
 		t.Errorf("first is an echo of %q", got)
 	}
@@ -98,7 +98,7 @@ func TestNothingIsAnEchoOfNothing(t *testing.T) {
 	start := claimOf("a", "one")
 	start.Fingerprint = ""
 	r.claimed(start, clock.now)
-	r.settled(outcomeOf("b", ""), clock.now)
+	r.settled(new(outcomeOf("b", "")), clock.now)
 	for _, q := range [][4]string{{}, {"42", "", subjects.Outgoing, ""}, {"", "", "", Fingerprint("hello")}} {
 		if id, ok := r.echoOf(q[0], q[1], q[2], printOf(q[3])); ok {
 			t.Errorf("%q is an echo of %s", q, id)
@@ -125,7 +125,7 @@ func TestAFingerprintIsAskedForOnlyWhenACallIsUnderWay(t *testing.T) {
 	}
 	r.claimed(claimOf("b", "two"), clock.now)
 	r.released(claimOf("b", "two"))
-	r.settled(outcomeOf("a", "100"), clock.now)
+	r.settled(new(outcomeOf("a", "100")), clock.now)
 	r.echoOf("42", "101", subjects.Outgoing, ask)
 	if asked != 1 || len(r.claims.groups) != 0 {
 		t.Errorf("asked %d times after the call, left are %v", asked, r.claims.groups)

@@ -108,7 +108,7 @@ func (r claimRecord) claim(seq uint64, at time.Time) Claim {
 	}
 }
 
-func (o Outcome) record(epoch uint64) *outcomeRecord {
+func (o *Outcome) record(epoch uint64) *outcomeRecord {
 	return &outcomeRecord{
 		Version: recordVersion, Epoch: epoch, Result: resultRecord{o.Result, o.encoded}, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
 		MessageID: o.MessageID, Fingerprint: o.Fingerprint,

@@ -15,10 +15,10 @@ import (
 //
 // An outcome that is larger than what the bus takes is recorded, and returned, without the response of the API.
 func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
-	stands, err := e.settle(ctx, o)
+	stands, err := e.settle(ctx, &o)
 	if errors.Is(err, nats.ErrMaxPayload) && o.Result.Response != nil {
 		o.DropResponse()
-		stands, err = e.settle(ctx, o)
+		stands, err = e.settle(ctx, &o)
 	}
 	if err != nil {
 		return o, fmt.Errorf("settle command %s: %w", o.Result.CommandID, err)
@@ -29,10 +29,11 @@ func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
 		at = time.Now()
 	}
 	e.ledger.recent.settled(stands, at)
-	return stands, nil
+	return *stands, nil
 }
 
-func (e *Epoch) settle(ctx context.Context, o Outcome) (Outcome, error) {
+// settle passes outcomes on by their address: they are large, and hundreds of goroutines are here at a time, whose stacks would double.
+func (e *Epoch) settle(ctx context.Context, o *Outcome) (*Outcome, error) {
 	if o.Result.CommandID == "" {
 		return o, errors.New("a command id is needed")
 	}
@@ -49,7 +50,7 @@ func (e *Epoch) settle(ctx context.Context, o Outcome) (Outcome, error) {
 }
 
 // settleClaimed records the outcome beside the claim.
-func (e *Epoch) settleClaimed(ctx context.Context, o Outcome) (Outcome, error) {
+func (e *Epoch) settleClaimed(ctx context.Context, o *Outcome) (*Outcome, error) {
 	seq, err := e.put(ctx, e.part(o.Key), e.ledger.doneSubject(o.Result.CommandID), o.record(e.number))
 	var taken *takenError
 	if errors.As(err, &taken) {
@@ -57,7 +58,7 @@ func (e *Epoch) settleClaimed(ctx context.Context, o Outcome) (Outcome, error) {
 		if err != nil {
 			return o, err
 		}
-		return *stands, nil
+		return stands, nil
 	}
 	o.Seq = seq
 	return o, err
@@ -65,7 +66,7 @@ func (e *Epoch) settleClaimed(ctx context.Context, o Outcome) (Outcome, error) {
 
 // settleUnclaimed records the outcome in the place of a claim, so that nobody can claim the command any more. It is not done if there is an
 // open claim of a former epoch, or if the outcome names a message, which those who look for messages must find beside the claim.
-func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome, done bool, err error) {
+func (e *Epoch) settleUnclaimed(ctx context.Context, o *Outcome) (stands *Outcome, done bool, err error) {
 	former, err := e.ledger.last(ctx, e.ledger.doneSubject(o.Result.CommandID))
 	if err != nil {
 		return o, false, err
@@ -75,7 +76,7 @@ func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome,
 		if err != nil {
 			return o, false, err
 		}
-		return *first, true, nil
+		return first, true, nil
 	}
 	record := claimRecord{
 		Version: recordVersion, CommandID: o.Result.CommandID, Epoch: e.number, Kind: o.Result.Command, Key: o.Key, After: o.After,
@@ -88,7 +89,7 @@ func (e *Epoch) settleUnclaimed(ctx context.Context, o Outcome) (stands Outcome,
 		if err != nil || record.Outcome == nil {
 			return o, false, err
 		}
-		return *record.Outcome.outcome(taken.message.Sequence, taken.message.Time), true, nil
+		return record.Outcome.outcome(taken.message.Sequence, taken.message.Time), true, nil
 	}
 	o.Seq = seq
 	return o, err == nil && o.MessageID == "", err

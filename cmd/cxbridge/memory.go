@@ -3,20 +3,29 @@ package main
 import (
 	"os"
 	"runtime"
+	"runtime/debug"
 )
 
-// headroom is how many bytes more may be allocated before the garbage collector runs again than it would allow by itself.
-const headroom = 4 << 20
+// The garbage collector runs again when a share of what is in use, and of the headroom, has been allocated.
+const (
+	headroom = 20 << 20 // bytes
+	share    = 50       // percent; by itself it is 100
+)
 
-// keepHeadroom lets the garbage collector run less often until the function that it returns was called. It runs whenever the heap has
-// doubled, and that of a bridge has a few megabytes, so under load it would run several times a second and take more CPU than reading the
-// events. A block that nobody writes to counts as heap, and takes no memory. Who has set GOGC or GOMEMLIMIT knows better.
-func keepHeadroom() (release func()) {
+// tuneCollector lets the garbage collector run less often while little memory is used, and more often when much is, until the function that it
+// returns was called. By itself it runs whenever the heap has doubled. That of a bridge has a few megabytes, so under load it would run several
+// times a second and take more CPU than reading the events; and with a thousand calls in flight more than half of the memory would be what
+// nobody uses any more. A block that nobody writes to counts as heap, and takes no memory. Who has set GOGC or GOMEMLIMIT knows better.
+func tuneCollector() (release func()) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if os.Getenv(name) != "" {
 			return func() {}
 		}
 	}
+	former := debug.SetGCPercent(share)
 	block := make([]byte, headroom)
-	return func() { runtime.KeepAlive(block) }
+	return func() {
+		runtime.KeepAlive(block)
+		debug.SetGCPercent(former)
+	}
 }

@@ -46,7 +46,7 @@ func runBridge(ctx context.Context, cfg bridge.Config, from bridge.Sources, out,
 	if err != nil {
 		return err
 	}
-	defer keepHeadroom()()
+	defer tuneCollector()()
 	defer level.Flush()
 	traces, err := telemetry.NewTraces(ctx, bridge.Version(), log)
 	if err != nil {
