@@ -14,6 +14,7 @@ const (
 	outcomesMost = 50_000
 	claimsAge    = time.Minute
 	claimsMost   = 20_000
+	closedMost   = 5_000 // the reader of the stream is told of no older one again
 )
 
 // recent is what this bridge and others claimed and settled lately, in memory.
@@ -27,9 +28,9 @@ type recent struct {
 }
 
 func newRecent(now func() time.Time) *recent {
-	r := &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, claimsMost)}
+	r := &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, closedMost)}
 	r.claims.group, r.claims.groups = orderKey, make(map[string]int)
-	r.closed.keys = nil
+	r.messages.keys, r.closed.keys = nil, nil // a command has one message, and itself
 	return r
 }
 
@@ -111,7 +112,7 @@ type shelf struct {
 	most int
 
 	entries map[string]entry  // by key
-	keys    map[string]string // by command id; nil if keys are command ids
+	keys    map[string]string // by command id; nil if a command has never two
 	queue   []place           // in the order in which entries came
 	serial  uint64            // of the last entry
 
@@ -151,7 +152,7 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 		return
 	}
 	s.drop(commandID)
-	s.drop(s.entries[key].commandID)
+	s.remove(key)
 	s.serial++
 	s.entries[key] = entry{commandID, at.UnixNano(), s.serial}
 	if s.keys != nil {
@@ -163,13 +164,14 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 }
 
 func (s *shelf) drop(commandID string) {
-	key, ok := s.keys[commandID]
-	if s.keys == nil {
-		key = commandID
-		_, ok = s.entries[key]
+	if key, ok := s.keys[commandID]; ok {
+		s.remove(key)
 	}
-	if ok {
-		delete(s.keys, commandID)
+}
+
+func (s *shelf) remove(key string) {
+	if e, ok := s.entries[key]; ok {
+		delete(s.keys, e.commandID)
 		delete(s.entries, key)
 		s.count(key, -1)
 	}
@@ -196,7 +198,7 @@ func (s *shelf) trim(now time.Time) {
 			break
 		}
 		if there {
-			s.drop(e.commandID)
+			s.remove(s.queue[0].key)
 		}
 		s.queue = s.queue[1:]
 	}

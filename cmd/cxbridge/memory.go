@@ -8,8 +8,8 @@ import (
 
 // The garbage collector runs again when a share of what is in use, and of the headroom, has been allocated.
 const (
-	headroom = 20 << 20 // bytes
-	share    = 50       // percent; by itself it is 100
+	headroom = 24 << 20 // bytes
+	share    = 40       // percent; by itself it is 100
 )
 
 // tuneCollector lets the garbage collector run less often while little memory is used, and more often when much is, until the function that it
