@@ -8,7 +8,7 @@ import (
 
 // The garbage collector runs again when a share of what is in use, and of the headroom, has been allocated.
 const (
-	headroom = 24 << 20 // bytes
+	headroom = 32 << 20 // bytes
 	share    = 40       // percent; by itself it is 100
 )
 
