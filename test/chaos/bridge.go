@@ -55,6 +55,7 @@ dir = "%s"
 max_bytes = 4194304
 
 [commands]
+max_in_flight = %d
 lease_ttl = "%s"
 echo_wait = "%s"
 retry_for = "20s"
@@ -90,7 +91,7 @@ func newBridge(number int, dir, binary, spool, api, root string, cluster []*nats
 		*address = at(port)
 	}
 	b.config = filepath.Join(dir, b.name+".toml")
-	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, leaseTTL, echoWait, b.admin)
+	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, maxInFlight, leaseTTL, echoWait, b.admin)
 	return b, os.WriteFile(b.config, []byte(text), 0o600)
 }
 

@@ -19,6 +19,7 @@ type load struct {
 	sim  *cxsim.Sim
 	js   jetstream.JetStream
 	rate float64 // commands a second, of all bots together
+	many crowd
 
 	mu   sync.Mutex
 	sent []sent

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,7 @@ type options struct {
 	older    string
 	broken   bool
 	only     string
+	kinds    string
 	keep     bool
 	quiet    bool
 }
@@ -64,6 +66,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.older, "older", "", "a commit whose bridge is the second one")
 	flags.BoolVar(&o.broken, "broken", false, "build bridges that are broken on purpose, and demand that each is caught")
 	flags.StringVar(&o.only, "only", "", "with -broken: only those whose name has this text")
+	flags.StringVar(&o.kinds, "kinds", "", "trouble of these kinds only, one after the other, as in freeze-backlog,kill-bridge; by default of all, and several at a time")
 	flags.BoolVar(&o.keep, "keep", false, "keep logs and history also when all rules hold")
 	flags.BoolVar(&o.quiet, "quiet", false, "do not print the plan")
 	return o, flags.Parse(args)
@@ -109,6 +112,17 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	fmt.Printf("\n%d storms of %s without a broken rule\n", len(seeds), o.length)
 	return nil
+}
+
+// chosen returns the kinds that are asked for; none means all.
+func (o options) chosen() (chosen []kind, err error) {
+	for name := range strings.FieldsFuncSeq(o.kinds, func(r rune) bool { return r == ',' }) {
+		if !slices.Contains(kinds(), kind(name)) {
+			return nil, fmt.Errorf("-kinds %s: there is no %s among %v", o.kinds, name, kinds())
+		}
+		chosen = append(chosen, kind(name))
+	}
+	return chosen, nil
 }
 
 // list returns the seeds that are asked for.

@@ -14,32 +14,33 @@ import (
 type kind string
 
 const (
-	killBridge   kind = "kill-bridge"   // SIGKILL, started again after a while
-	killBoth     kind = "kill-both"     // both bridges at once
-	stopBridge   kind = "stop-bridge"   // SIGTERM, as for an upgrade
-	freezeBridge kind = "freeze-bridge" // SIGSTOP for longer than the lease, then SIGCONT
-	freezeClaims kind = "freeze-claims" // the same at the moment when many claims are answered
-	killServer   kind = "kill-server"   // SIGKILL of a nats-server
-	killLeader   kind = "kill-leader"   // SIGKILL of the one that leads a stream
-	killQuorum   kind = "kill-quorum"   // two of the three at once
-	stopServer   kind = "stop-server"
-	freezeServer kind = "freeze-server"
-	disturbBus   kind = "bus" // the way of a bridge to the servers: cut, silent, deaf or slow
-	disturbAPI   kind = "api" // the way of a bridge to the API
-	fullServer   kind = "full-server"
-	fullSpool    kind = "full-spool" // with the bus cut off, so that events go to the spool
-	apiFault     kind = "api-fault"
-	deliverFault kind = "delivery-fault"
+	killBridge    kind = "kill-bridge"    // SIGKILL, started again after a while
+	killBoth      kind = "kill-both"      // both bridges at once
+	stopBridge    kind = "stop-bridge"    // SIGTERM, as for an upgrade
+	freezeBridge  kind = "freeze-bridge"  // SIGSTOP for longer than the lease, then SIGCONT
+	freezeClaims  kind = "freeze-claims"  // the same at the moment when many claims are answered
+	freezeBacklog kind = "freeze-backlog" // the same when many commands wait for a call, and calls end slowly
+	killServer    kind = "kill-server"    // SIGKILL of a nats-server
+	killLeader    kind = "kill-leader"    // SIGKILL of the one that leads a stream
+	killQuorum    kind = "kill-quorum"    // two of the three at once
+	stopServer    kind = "stop-server"
+	freezeServer  kind = "freeze-server"
+	disturbBus    kind = "bus" // the way of a bridge to the servers: cut, silent, deaf or slow
+	disturbAPI    kind = "api" // the way of a bridge to the API
+	fullServer    kind = "full-server"
+	fullSpool     kind = "full-spool" // with the bus cut off, so that events go to the spool
+	apiFault      kind = "api-fault"
+	deliverFault  kind = "delivery-fault"
 )
 
 func kinds() []kind {
-	return []kind{killBridge, killBoth, stopBridge, freezeBridge, freezeClaims, killServer, killLeader, killQuorum, stopServer, freezeServer,
+	return []kind{killBridge, killBoth, stopBridge, freezeBridge, freezeClaims, freezeBacklog, killServer, killLeader, killQuorum, stopServer, freezeServer,
 		disturbBus, disturbAPI, fullServer, fullSpool, apiFault, deliverFault}
 }
 
 // frequent are those that there is more than one form of, so that each turn of the plan has them more often.
 func frequent() []kind {
-	return []kind{killBridge, freezeClaims, disturbBus, disturbAPI, apiFault, apiFault, apiFault, deliverFault, deliverFault}
+	return []kind{killBridge, freezeBacklog, disturbBus, disturbAPI, apiFault, apiFault, apiFault, deliverFault, deliverFault}
 }
 
 // active as the target means the bridge that carries out commands at that moment.
@@ -94,20 +95,26 @@ func describe(f cxsim.Fault) string {
 	return fmt.Sprintf("%s, %.0f %%", strings.Join(parts, " "), 100*f.Probability)
 }
 
-// newPlan makes a plan from a seed: the same seed and duration give the same plan. Each turn has every kind at least once, in another order.
-func newPlan(seed uint64, length, lease time.Duration) []injection {
+// newPlan makes a plan from a seed: the same seed and duration give the same plan. Each turn has every kind at least once, in another order. If
+// there are kinds to choose from, the plan has these, one after the other.
+func newPlan(seed uint64, length, lease time.Duration, only ...kind) []injection {
 	r := rand.New(rand.NewPCG(seed, 5))
 	var plan []injection
 	var bag []kind
 	for now := 2 * time.Second; now < length; now += between(r, 300*time.Millisecond, 3*time.Second) {
 		if len(bag) == 0 {
-			bag = slices.Concat(kinds(), frequent())
+			if bag = slices.Clone(only); len(bag) == 0 {
+				bag = slices.Concat(kinds(), frequent())
+			}
 			r.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
 		}
 		i := injection{At: now.Round(time.Millisecond), Kind: bag[0]}
 		bag = bag[1:]
 		i.fill(r, lease)
 		plan = append(plan, i)
+		if len(only) > 0 {
+			now += i.For
+		}
 	}
 	return plan
 }
@@ -132,6 +139,8 @@ func (i *injection) fill(r *rand.Rand, lease time.Duration) {
 	case freezeClaims:
 		i.Target, i.Breaths = active, 1+r.IntN(4)
 		i.For = lease + echoWait + between(r, 2500*time.Millisecond, 4*time.Second) // until its commands have their results
+	case freezeBacklog:
+		i.Target, i.For = active, lease+between(r, time.Second, 2*time.Second) // until its calls have run out of time
 	case killLeader:
 		i.Stream = pickFrom(r, "CX_COMMANDS", "CX_LEDGER", "CX_EVENTS", "CX_RESULTS", "KV_CX_BRIDGE")
 	case disturbBus, disturbAPI:

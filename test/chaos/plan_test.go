@@ -35,7 +35,7 @@ func TestAPlanHasEveryKindOfTrouble(t *testing.T) {
 				effects[i.Fault.Effect] = true
 				sim.Fault(i.Fault) // panics if there is no such fault
 			}
-			if (i.Kind == freezeBridge || i.Kind == freezeClaims) && i.For <= leaseTTL {
+			if (i.Kind == freezeBridge || i.Kind == freezeClaims || i.Kind == freezeBacklog) && i.For <= leaseTTL {
 				t.Errorf("seed %d: %s: not longer than the lease", seed, i)
 			}
 		}
@@ -91,6 +91,14 @@ func TestAProxyIsInTheWay(t *testing.T) {
 		_, err := io.ReadFull(c, make([]byte, 5))
 		return err
 	}
+	refused := func() bool {
+		c, err := net.Dial("tcp", p.address)
+		if err != nil {
+			return true // the reset was faster
+		}
+		defer c.Close()
+		return say(c) != nil
+	}
 	first := dial()
 	if err := say(first); err != nil {
 		t.Fatalf("open: %v", err)
@@ -108,7 +116,7 @@ func TestAProxyIsInTheWay(t *testing.T) {
 		}
 		p.set(w, 0)
 		if w == shut {
-			if say(c) == nil || say(dial()) == nil {
+			if say(c) == nil || !refused() {
 				t.Errorf("a connection lives although the way is shut")
 			}
 			continue
@@ -124,5 +132,23 @@ func TestAProxyIsInTheWay(t *testing.T) {
 	p.set(open, 0)
 	if err := say(dial()); err != nil {
 		t.Errorf("open again: %v", err)
+	}
+}
+
+func TestAPlanOfChosenKindsHasNoOther(t *testing.T) {
+	plan := newPlan(7, time.Minute, leaseTTL, freezeBacklog, killBridge)
+	for n, i := range plan {
+		if i.Kind != freezeBacklog && i.Kind != killBridge {
+			t.Errorf("%s was not chosen", i)
+		}
+		if n > 0 && i.At < plan[n-1].At+plan[n-1].For {
+			t.Errorf("%s begins before the former is over", i)
+		}
+	}
+	if len(plan) < 5 {
+		t.Errorf("%d pieces of trouble in a minute", len(plan))
+	}
+	if _, err := (options{kinds: "freeze-backlog,earthquake"}).chosen(); err == nil {
+		t.Error("a kind that there is not is taken")
 	}
 }

@@ -26,8 +26,16 @@ func (o *one) run(ctx context.Context, binaries [bridges]string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nseed %d, %s; again with: go run ./test/chaos -seed %d -for %s\n", o.seed, o.length, o.seed, o.length)
-	o.plan = newPlan(o.seed, o.length, leaseTTL)
+	chosen, err := o.chosen()
+	if err != nil {
+		return err
+	}
+	again := fmt.Sprintf("-seed %d -for %s", o.seed, o.length)
+	if len(chosen) > 0 {
+		again += " -kinds " + o.kinds
+	}
+	fmt.Printf("\nseed %d, %s; again with: go run ./test/chaos %s\n", o.seed, o.length, again)
+	o.plan = newPlan(o.seed, o.length, leaseTTL, chosen...)
 	if !o.quiet {
 		for _, i := range o.plan {
 			fmt.Println(" ", i)
@@ -70,7 +78,7 @@ func (o *one) storm(ctx context.Context, w *world) (*history, *storm, error) {
 	defer stop()
 	written := make(chan error, 1)
 	go func() { written <- l.run(writing) }()
-	s := newStorm(w)
+	s := newStorm(w, l)
 	watching, rest := context.WithCancel(ctx)
 	defer rest()
 	go s.supervise(watching)

@@ -17,6 +17,8 @@ import (
 // things are in trouble at the same time.
 type storm struct {
 	*world
+	load      *load
+	crowded   sync.Mutex             // one crowd at a time
 	processes map[string]*sync.Mutex // by name
 	ways      map[string]*sync.Mutex // "bus" or "api", and the name of the bridge
 
@@ -30,8 +32,8 @@ type storm struct {
 	nobody  int // times that no bridge was active when the active one was meant
 }
 
-func newStorm(w *world) *storm {
-	s := &storm{world: w, processes: map[string]*sync.Mutex{}, ways: map[string]*sync.Mutex{}, faults: map[int]cxsim.Fault{}, done: map[kind]int{}, left: map[string]int{}}
+func newStorm(w *world, l *load) *storm {
+	s := &storm{world: w, load: l, processes: map[string]*sync.Mutex{}, ways: map[string]*sync.Mutex{}, faults: map[int]cxsim.Fault{}, done: map[kind]int{}, left: map[string]int{}}
 	for _, b := range w.bridges {
 		s.processes[b.name], s.ways["bus "+b.name], s.ways["api "+b.name] = &sync.Mutex{}, &sync.Mutex{}, &sync.Mutex{}
 	}
@@ -123,6 +125,8 @@ func (s *storm) inject(ctx context.Context, number int, i injection) error {
 		return firstOf(errs...)
 	case freezeBridge, freezeClaims:
 		return s.freezeBridge(ctx, s.target(ctx, i.Target), i)
+	case freezeBacklog:
+		return s.freezeBacklog(ctx, i)
 	case killServer, stopServer, freezeServer, killLeader, killQuorum:
 		return s.server(ctx, i)
 	case disturbBus, disturbAPI:
