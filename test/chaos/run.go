@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -93,7 +94,7 @@ func (o *one) storm(ctx context.Context, w *world) (*history, *storm, error) {
 	h.Sent, h.Freezes = l.commands(), s.freezes
 	calm := time.Now()
 	h.Waiting = w.settle(ctx, len(h.Sent), o.patience)
-	fmt.Printf("  calm %.1f s after the storm\n", time.Since(calm).Seconds())
+	fmt.Printf("  calm %.1f s after the storm; waited last for: %s\n", time.Since(calm).Seconds(), strings.Join(w.last, "; "))
 	h.Deserted = w.deserted()
 	return h, s, w.read(ctx, h)
 }

@@ -28,6 +28,7 @@ type world struct {
 	balancer *balancer
 	conn     *nats.Conn
 	js       jetstream.JetStream
+	last     []string // what was outstanding last
 }
 
 // startTime bounds the start of everything.
@@ -168,6 +169,9 @@ func (w *world) settle(ctx context.Context, commands int, patience time.Duration
 		}
 		if len(waiting) == 0 {
 			waiting = w.spooled(ctx)
+		}
+		if len(waiting) > 0 {
+			w.last = waiting
 		}
 		return len(waiting) == 0
 	})
