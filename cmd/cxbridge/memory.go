@@ -8,8 +8,8 @@ import (
 
 // The garbage collector runs again when a share of what is in use, and of the headroom, has been allocated.
 const (
-	headroom = 32 << 20 // bytes
-	share    = 40       // percent; by itself it is 100
+	headroom = 26 << 20 // bytes
+	share    = 45       // percent; by itself it is 100
 )
 
 // tuneCollector lets the garbage collector run less often while little memory is used, and more often when much is, until the function that it
