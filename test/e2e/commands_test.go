@@ -200,6 +200,7 @@ func TestAnotherBridgeTakesOver(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			beside(t)
 			n := startNATS(t)
 			sim, api := platform(t)
 			lease := "[commands]\nlease_ttl = \"3s\"\n"

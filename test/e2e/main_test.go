@@ -56,7 +56,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// serveNATS is a nats-server with JetStream that syncs each message to disk, until it is told to stop.
+// serveNATS is a nats-server with JetStream that syncs each message to disk unless SYNC=default, until it is told to stop.
 func serveNATS() error {
 	port, err := strconv.Atoi(os.Getenv(envServerPort))
 	if err != nil {
@@ -64,7 +64,7 @@ func serveNATS() error {
 	}
 	options := &server.Options{
 		ServerName: "e2e-" + os.Getenv(envServerPort), Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(envServerStore),
-		SyncAlways: true, NoSigs: true, DisableJetStreamBanner: true, MaxPayload: 8 << 20,
+		SyncAlways: os.Getenv("SYNC") != "default", NoSigs: true, DisableJetStreamBanner: true, MaxPayload: 8 << 20,
 	}
 	if route := os.Getenv(envServerRoute); route != "" {
 		options.SyncAlways = false // a majority of servers is what makes a message safe

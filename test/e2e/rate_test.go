@@ -71,6 +71,7 @@ func TestWorkGoesOnWhenTheActiveBridgeIsTakenAway(t *testing.T) {
 		"killed, in a cluster": {replicated, func(t *testing.T, b *bridge) func() { b.kill(); return func() { b.restart(t) } }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			beside(t)
 			var url string
 			if blow.replicas == "" {
 				url = startNATS(t).url()

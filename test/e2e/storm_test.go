@@ -25,6 +25,14 @@ func times(short, full int) int {
 	return short
 }
 
+// beside lets a short storm blow beside the next one of its test: mostly they wait. A long one has the machine for itself.
+func beside(t *testing.T) {
+	t.Helper()
+	if !long() {
+		t.Parallel()
+	}
+}
+
 // noAPI is the address of an API that nobody calls in the test.
 const noAPI = "http://127.0.0.1:9/"
 
@@ -154,6 +162,7 @@ func TestNoEventIsLostWhileNATSIsAway(t *testing.T) {
 		"frozen":  func(t *testing.T, n *natsServer) { n.signal(t, syscall.SIGSTOP) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			beside(t)
 			n := startNATS(t)
 			b := startBridge(t, external(t, n.url(), noAPI))
 			b.ready(t)
