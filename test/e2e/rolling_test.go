@@ -35,17 +35,7 @@ func (c cluster) whole(t *testing.T, js jetstream.JetStream) {
 // TestNoWebhookIsRefusedWhileEverythingIsRestarted upgrades three servers and two bridges in working hours: one after the other, each stopped
 // softly. Whoever sends webhooks knows both bridges and turns to the other one when the first does not take an event.
 func TestNoWebhookIsRefusedWhileEverythingIsRestarted(t *testing.T) {
-	nodes := startCluster(t)
-	js := connect(t, nodes.url())
-	sim, api := platform(t)
-	lease := "[commands]\nlease_ttl = \"5s\"\n"
-	first := startBridge(t, external(t, nodes.url(), api)+replicated+lease)
-	first.ready(t)
-	second := startBridge(t, external(t, nodes.url(), api)+replicated+lease)
-	second.ready(t)
-	for _, b := range []*bridge{first, second} {
-		sim.Subscribe("http://" + b.webhook + "/webhooks/" + pathToken)
-	}
+	nodes, js, sim, first, second := pair(t)
 	c := newCustomers(first, second)
 	c.next.Store(10_000_000) // beyond the ids of the simulator
 	stop := flood(c, 16, 20*time.Millisecond)
