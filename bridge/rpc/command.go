@@ -31,7 +31,11 @@ func (s *Service) command(ctx context.Context, kind subjects.Kind, r micro.Reque
 	about := micro.WithHeaders(micro.Headers{subjects.HeaderCommandID: {id}})
 	subject := s.deps.Names.Result(kind, id)
 
-	result, forget := s.results.await(subject)
+	result, forget, err := s.results.await(subject)
+	if err != nil {
+		s.fail(r, codeUnavailable, fmt.Sprintf("command %s: not published: %v; ask again", id, err), about)
+		return
+	}
 	defer forget()
 	stored, err := s.store(ctx, msg)
 	if err != nil {

@@ -2,7 +2,7 @@ package rpc
 
 import (
 	"context"
-	"sync"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,54 +14,35 @@ import (
 // lookEvery is how often a request looks for its result in the stream, in case the live copy of it was missed.
 const lookEvery = 3 * time.Second
 
-// results hands results to those who wait for them. They come live, over one subscription to all of them; the stream is the safety net.
+// results hands results to those who wait for them. They come live, each to a subscription of its own: one to all results would have the server send
+// every one of them here, although few ask for results this way. The stream is the safety net.
 type results struct {
 	names subjects.Names
 	conn  *nats.Conn
 	js    jetstream.JetStream
-
-	mu      sync.Mutex
-	waiting map[string]map[chan []byte]struct{} // by subject
 }
 
 func newResults(deps Deps) *results {
-	return &results{names: deps.Names, conn: deps.Conn, js: deps.JetStream, waiting: map[string]map[chan []byte]struct{}{}}
+	return &results{names: deps.Names, conn: deps.Conn, js: deps.JetStream}
 }
 
-func (r *results) follow() (*nats.Subscription, error) {
-	return r.conn.Subscribe(r.names.Prefix()+".result.*.*.*", func(m *nats.Msg) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for c := range r.waiting[m.Subject] {
-			select {
-			case c <- m.Data:
-			default: // it has one already
-			}
-		}
-	})
-}
-
-// await registers for the result on a subject, until forget is called.
-func (r *results) await(subject string) (result <-chan []byte, forget func()) {
-	c := make(chan []byte, 1)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.waiting[subject] == nil {
-		r.waiting[subject] = map[chan []byte]struct{}{}
+// await subscribes to the result on a subject, until forget is called.
+func (r *results) await(subject string) (live <-chan *nats.Msg, forget func(), err error) {
+	c := make(chan *nats.Msg, 1)
+	sub, err := r.conn.ChanSubscribe(subject, c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
-	r.waiting[subject][c] = struct{}{}
-	return c, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.waiting[subject], c)
-		if len(r.waiting[subject]) == 0 {
-			delete(r.waiting, subject)
-		}
+	forget = func() { _ = sub.Unsubscribe() } // it may have ended with its message, or with the connection
+	if err := sub.AutoUnsubscribe(1); err != nil {
+		forget()
+		return nil, nil, fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
+	return c, forget, nil
 }
 
 // get waits for a result. A command that was known before may have ended already, and is looked for in the stream at once.
-func (r *results) get(ctx context.Context, subject string, live <-chan []byte, known bool) ([]byte, error) {
+func (r *results) get(ctx context.Context, subject string, live <-chan *nats.Msg, known bool) ([]byte, error) {
 	if known {
 		if body, ok := r.look(ctx, subject); ok {
 			return body, nil
@@ -71,8 +52,8 @@ func (r *results) get(ctx context.Context, subject string, live <-chan []byte, k
 	defer again.Stop()
 	for {
 		select {
-		case body := <-live:
-			return body, nil
+		case m := <-live:
+			return m.Data, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-again.C:

@@ -66,12 +66,7 @@ func New(config Config, deps Deps) *Service {
 
 // Run answers requests until ctx ends, and then waits for the requests in hand, whose wait ends with ctx, too.
 func (s *Service) Run(ctx context.Context) error {
-	follow, err := s.results.follow()
-	if err != nil {
-		return fmt.Errorf("rpc: subscribe to results: %w", err)
-	}
 	defer s.waiting.Wait()
-	defer func() { _ = follow.Unsubscribe() }() // the connection may be closed already
 	service, err := micro.AddService(s.deps.Conn, micro.Config{
 		Name: serviceName, Version: s.deps.Version, Description: "Commands to Sangoma CX, and queries",
 		Metadata: map[string]string{"tenant": s.deps.Tenant, "prefix": s.deps.Names.Prefix()},

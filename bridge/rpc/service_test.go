@@ -30,6 +30,7 @@ type bus struct {
 	names subjects.Names
 	conn  *nats.Conn
 	js    jetstream.JetStream
+	own   *nats.Conn // of the service
 }
 
 func start(t *testing.T, queries map[string]rpc.Query) *bus {
@@ -46,8 +47,13 @@ func start(t *testing.T, queries map[string]rpc.Query) *bus {
 	}
 	natstest.CreateStream(t, b.js, jetstream.StreamConfig{Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>"}})
 	natstest.CreateStream(t, b.js, jetstream.StreamConfig{Name: "CX_RESULTS", Subjects: []string{"cx.result.*.>"}})
+	b.own = b.Conn(t)
+	js, err := jetstream.New(b.own)
+	if err != nil {
+		t.Fatal(err)
+	}
 	service := rpc.New(rpc.Config{Timeout: patience}, rpc.Deps{
-		Names: names, Tenant: "acme", Conn: b.Conn(t), JetStream: b.js, Queries: queries, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Names: names, Tenant: "acme", Conn: b.own, JetStream: js, Queries: queries, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -129,6 +135,25 @@ func TestARequestIsAnsweredWithItsCommandsResult(t *testing.T) {
 			t.Errorf("%s: %s", kind, answer.Data)
 		}
 	}
+}
+
+// TestOnlyResultsThatAreWaitedForComeToTheService: all others would cost as much as the commands themselves.
+func TestOnlyResultsThatAreWaitedForComeToTheService(t *testing.T) {
+	b := start(t, nil)
+	b.carryOut(t)
+	b.request(t, string(subjects.MessageSend), nats.Header{"Nats-Msg-Id": {"waited-for"}}, `{}`)
+	const others = 200
+	before, subscriptions := b.own.Stats().InMsgs, b.own.NumSubscriptions()
+	for i := range others {
+		if _, err := b.js.Publish(t.Context(), b.names.Result(subjects.MessageSend, fmt.Sprint("other-", i)), []byte(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.request(t, string(subjects.MessageSend), nats.Header{"Nats-Msg-Id": {"waited-for-too"}}, `{}`)
+	if more := b.own.Stats().InMsgs - before; more >= others {
+		t.Errorf("the service got %d messages for one request and one answer", more)
+	}
+	natstest.Eventually(t, "nothing is left of the requests", func() bool { return b.own.NumSubscriptions() <= subscriptions })
 }
 
 func TestARepeatedRequestIsAnsweredWithTheFirstResult(t *testing.T) {
