@@ -90,10 +90,10 @@ func (j *job) operation() Operation {
 // client's transport sends the context of the call's own span.
 func (j *job) api() API {
 	client, ok := j.shift.api.(*cxapi.Client)
-	if !ok || j.story != nil || j.header.Get(subjects.HeaderTraceparent) == "" {
+	if !ok || j.story != nil || j.parcel.Header().Get(subjects.HeaderTraceparent) == "" {
 		return j.shift.api
 	}
-	return client.Traced(j.header.Get(subjects.HeaderTraceparent), j.header.Get(subjects.HeaderTracestate))
+	return client.Traced(j.parcel.Header().Get(subjects.HeaderTraceparent), j.parcel.Header().Get(subjects.HeaderTracestate))
 }
 
 func (j *job) invoke(ctx context.Context, op Operation) error {

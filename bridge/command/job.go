@@ -30,15 +30,12 @@ type state func(ctx context.Context) (wait time.Duration, next state)
 // so it is small until it starts.
 type job struct {
 	shift *shift
-	state state
+	state state // nil until it starts
 
-	id, key   string // of the order
-	seq       uint64
-	subject   string
-	header    header
-	data      []byte
-	published time.Time // when the stream stored it
-	suspect   bool      // an earlier term, or delivery, may have begun it
+	seq     uint64
+	parcel  parcel
+	stored  int64 // when the stream stored it, in nanoseconds
+	suspect bool  // an earlier term, or delivery, may have begun it
 
 	begun    time.Duration // when it came here, since held was made
 	touched  time.Duration // the same of the latest delivery, or when the server was told that the job lives; guarded by held, as the next
@@ -86,17 +83,17 @@ type progress struct {
 // submit makes a job of a delivery, unless it is held already.
 func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect bool) {
 	now := time.Since(s.held.since)
-	j := &job{
-		shift: s, seq: meta.Sequence.Stream, subject: m.Subject(), header: compact(m.Headers()), data: m.Data(), published: meta.Timestamp,
-		begun: now, suspect: suspect, delivery: m.Reply(), touched: now,
-	}
+	j := &job{shift: s, seq: meta.Sequence.Stream, stored: meta.Timestamp.UnixNano(), begun: now, suspect: suspect, touched: now}
+	j.parcel, j.delivery = pack(m)
 	if !s.held.add(j) {
 		return
 	}
-	o := s.reader.read(j.subject, j.header, j.data, j.seq)
-	j.id, j.key, j.state = o.id, o.key, j.start
-	s.lanes.Submit(j.key, j.step)
+	o := s.reader.read(m.Subject(), j.parcel.Header(), m.Data(), j.seq)
+	s.lanes.Submit(o.key, j.step)
 }
+
+// published is when the stream stored the job's message.
+func (j *job) published() time.Time { return time.Unix(0, j.stored) }
 
 // arrived is when the job's message came here.
 func (j *job) arrived() time.Time { return j.shift.held.since.Add(j.begun) }
@@ -106,6 +103,9 @@ func (j *job) arrived() time.Time { return j.shift.held.since.Add(j.begun) }
 func (j *job) step(ctx context.Context) (time.Duration, bool) {
 	p := patience{whole: ctx}
 	defer p.end()
+	if j.state == nil {
+		j.state = j.start
+	}
 	for {
 		wait, next := j.state(p.begin())
 		switch {
@@ -166,7 +166,7 @@ func (j *job) fault(err error) (time.Duration, state) {
 
 func (j *job) start(context.Context) (time.Duration, state) {
 	if j.progress == nil {
-		j.progress = newProgress(j.shift.reader.read(j.subject, j.header, j.data, j.seq))
+		j.progress = newProgress(j.shift.reader.read(j.parcel.Subject(), j.parcel.Header(), j.parcel.Body(), j.seq))
 		j.story = j.shift.story(j)
 	}
 	if !j.shift.held.own(j) {
@@ -268,7 +268,7 @@ func (j *job) hindered(ctx context.Context) (*verdict, error) {
 func (j *job) expired() bool { return !j.expires.IsZero() && !time.Now().Before(j.expires) }
 
 func (j *job) expiry() *verdict {
-	return &verdict{subjects.StatusExpired, subjects.ReasonExpired, fmt.Sprintf("%s: %s has passed", subjects.HeaderExpiresAt, j.header.Get(subjects.HeaderExpiresAt))}
+	return &verdict{subjects.StatusExpired, subjects.ReasonExpired, fmt.Sprintf("%s: %s has passed", subjects.HeaderExpiresAt, j.parcel.Header().Get(subjects.HeaderExpiresAt))}
 }
 
 // untilExpiry shortens a wait so that the command ends when it expires.

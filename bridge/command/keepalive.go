@@ -54,7 +54,7 @@ func (h *held) add(j *job) bool {
 	}
 	h.jobs[j.seq] = j
 	h.highest = max(h.highest, j.seq)
-	h.bytes += len(j.data)
+	h.bytes += j.parcel.size()
 	return true
 }
 
@@ -76,9 +76,9 @@ func (h *held) remove(j *job) (rivals []string) {
 	defer h.mu.Unlock()
 	if h.jobs[j.seq] == j {
 		delete(h.jobs, j.seq)
-		h.bytes -= len(j.data)
+		h.bytes -= j.parcel.size()
 	}
-	if h.owners[j.id] == j {
+	if j.progress != nil && h.owners[j.id] == j {
 		delete(h.owners, j.id)
 	}
 	h.tell()

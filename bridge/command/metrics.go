@@ -199,7 +199,7 @@ func (m *metrics) settled(j *job) {
 	}
 	c.Inc()
 	if t, known := m.times[kind]; known {
-		t.result.Observe(max(time.Since(j.published), 0).Seconds())
+		t.result.Observe(max(time.Since(j.published()), 0).Seconds())
 		t.attempts.Observe(float64(r.Attempts))
 	}
 }
@@ -207,7 +207,7 @@ func (m *metrics) settled(j *job) {
 // called counts a call that a command made at a time, and whose answer the command has.
 func (m *metrics) called(j *job, o Operation, f Failure, at time.Time, took time.Duration) {
 	if t, known := m.times[j.kind]; known && j.attempts == 1 {
-		t.first.Observe(max(at.Sub(j.published), 0).Seconds())
+		t.first.Observe(max(at.Sub(j.published()), 0).Seconds())
 	}
 	m.latency[o].Observe(took.Seconds())
 	if f != FailureNone {

@@ -14,17 +14,17 @@ func (j *job) precondition(ctx context.Context) (why string, err error) {
 	}
 	conversation := j.command.ConversationID().String()
 	if slices.Contains(j.onlyIf, subjects.OnlyIfStillWithBot) {
-		done, err := j.shift.former.of(ctx, conversation, j.published)
+		done, err := j.shift.former.of(ctx, conversation, j.published())
 		if err != nil {
 			return "", err
 		}
 		if slices.ContainsFunc(done, func(r subjects.Result) bool {
-			return r.Command == subjects.ConversationHandoff && r.Status == subjects.StatusDone && r.FinishedAt.After(j.published)
+			return r.Command == subjects.ConversationHandoff && r.Status == subjects.StatusDone && r.FinishedAt.After(j.published())
 		}) {
 			return subjects.OnlyIfStillWithBot + ": the conversation was handed to an agent", nil
 		}
 	}
-	events, err := j.shift.sightings.of(ctx, conversation, j.published)
+	events, err := j.shift.sightings.of(ctx, conversation, j.published())
 	if err != nil {
 		return "", err
 	}
@@ -49,7 +49,7 @@ func (j *job) ours(ctx context.Context, e sighting) (bool, error) {
 	if e.message.IsZero() || e.origin != subjects.OriginAgent {
 		return false, nil
 	}
-	made, err := j.shift.ledger.MadeByAnother(ctx, j.published.Add(-lookBack), j.id)
+	made, err := j.shift.ledger.MadeByAnother(ctx, j.published().Add(-lookBack), j.id)
 	if err != nil {
 		return false, err
 	}
@@ -58,7 +58,7 @@ func (j *job) ours(ctx context.Context, e sighting) (bool, error) {
 
 // broken tells which precondition an event breaks. An event that was stored with the command's own time was before it.
 func (j *job) broken(e sighting) string {
-	if !e.at.After(j.published) {
+	if !e.at.After(j.published()) {
 		return ""
 	}
 	for _, condition := range j.onlyIf {

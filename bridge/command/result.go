@@ -31,7 +31,7 @@ func (j *job) outcome(v verdict) ledger.Outcome {
 	r := subjects.Result{
 		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: cut(v.detail, maxDetail), Tenant: j.shift.tenant,
 		ConversationID: j.conversation, MessageID: j.message, ContactID: j.contact, Attempts: j.attempts, HTTPStatus: j.httpStatus,
-		ReceivedAt: subjects.Time{Time: j.published}, FinishedAt: subjects.Time{Time: time.Now()}, Response: j.response,
+		ReceivedAt: subjects.Time{Time: j.published()}, FinishedAt: subjects.Time{Time: time.Now()}, Response: j.response,
 	}
 	if len(r.Response) > maxResponse {
 		r.Response = nil
@@ -65,7 +65,7 @@ func (j *job) resultMessage(subject string) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, original := j.stands.Result, j.header
+	r, original := j.stands.Result, j.parcel.Header()
 	const most = 16
 	h, values := make(nats.Header, most), make([]string, 0, most) // all values share one array
 	for _, each := range [...]struct{ name, value string }{
@@ -131,7 +131,7 @@ func ceValue(s string) string {
 func (j *job) letter() deadletter.Letter {
 	r := j.stands.Result
 	return deadletter.Letter{
-		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.subject, Header: j.header.all(), Data: j.data},
+		Subject: j.shift.names.DeadCommand(r.Command), Original: deadletter.Original{Subject: j.parcel.Subject(), Header: j.parcel.Header().all(), Data: j.parcel.Body()},
 		CommandID: r.CommandID, Status: r.Status, Reason: r.Reason, Detail: r.Detail, Attempts: r.Attempts, History: j.stands.History,
 		FailedAt: r.FinishedAt.Time, Apart: j.clash,
 	}

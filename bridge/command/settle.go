@@ -63,7 +63,7 @@ func (j *job) buried(ctx context.Context) (time.Duration, state) {
 
 // original reports whether the outcome that stands is that of this very message, and not of an earlier one with the same command id.
 func (j *job) original() bool {
-	return j.stands.Result.ReceivedAt.Truncate(time.Millisecond).Equal(j.published.Truncate(time.Millisecond))
+	return j.stands.Result.ReceivedAt.Truncate(time.Millisecond).Equal(j.published().Truncate(time.Millisecond))
 }
 
 // announced publishes the result. The stream takes one message on the subject, so that there is one result.

@@ -38,11 +38,11 @@ func (s *shift) story(j *job) *story {
 	if s.tracer == nil {
 		return nil
 	}
-	from := telemetry.Remote(j.header.Get(subjects.HeaderTraceparent), j.header.Get(subjects.HeaderTracestate))
+	from := telemetry.Remote(j.parcel.Header().Get(subjects.HeaderTraceparent), j.parcel.Header().Get(subjects.HeaderTracestate))
 	ctx, span := s.tracer.Start(from, "process "+s.names.Command(j.kind), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(j.arrived()))
 	if span.IsRecording() {
 		span.SetAttributes(semconv.MessagingSystemKey.String("nats"), semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess,
-			semconv.MessagingDestinationName(j.subject), semconv.MessagingMessageID(j.id), semconv.MessagingMessageBodySize(len(j.data)),
+			semconv.MessagingDestinationName(j.parcel.Subject()), semconv.MessagingMessageID(j.id), semconv.MessagingMessageBodySize(j.parcel.size()),
 			semconv.MessagingConsumerGroupName(consumerName(s.epochNumber)), keyEpoch.Int64(int64(s.epochNumber)))
 		if id := j.command.ConversationID().String(); id != "" {
 			span.SetAttributes(semconv.MessagingMessageConversationID(id))
@@ -158,7 +158,7 @@ func (j *job) traceID() string {
 	if j.story != nil {
 		return j.story.span.SpanContext().TraceID().String()
 	}
-	return telemetry.TraceID(j.header.Get(subjects.HeaderTraceparent))
+	return telemetry.TraceID(j.parcel.Header().Get(subjects.HeaderTraceparent))
 }
 
 // tell logs the one line of a command that has ended: never anything of its content.
