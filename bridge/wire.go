@@ -28,7 +28,7 @@ func (p *process) runner(ctx context.Context) (*command.Runner, error) {
 	cfg.CallTimeout, cfg.RatePerSecond, cfg.RateBurst = p.cfg.CX.Timeout, now.RatePerSecond, now.RateBurst
 	p.live.runner, err = command.New(cfg, command.Deps{
 		Names: p.names, Tenant: p.cfg.CX.TenantDomain, JetStream: p.broker.JetStream(), Publisher: p.broker.Publisher(), Conn: p.broker.Conn(), Ledger: p.ledger, API: p.client,
-		Contacts: command.NewKVContacts(contacts, p.cfg.CX.TenantDomain), Layout: command.EventLayout{Content: p.cfg.Webhook.Fields.Content},
+		Bucket: lease, Contacts: command.NewKVContacts(contacts, p.cfg.CX.TenantDomain), Layout: command.EventLayout{Content: p.cfg.Webhook.Fields.Content},
 		Numbered: func(ctx context.Context) (time.Time, error) { return made(ctx, lease) },
 		Log:      p.log, Registerer: p.metrics, Tracer: p.traces.Tracer(),
 	})

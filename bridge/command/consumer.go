@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ const (
 	pullSize       = 256
 
 	takeOverPatience = 30 * time.Second
+	lookPatience     = 2 * time.Second // for one of the consumers of earlier terms
 )
 
 // ErrTermOver says that the term is over: another bridge has taken over, or what the term knows of the bus does not hold any more.
@@ -34,8 +36,10 @@ func epochOf(name string) (uint64, bool) {
 // position is where a term goes on.
 type position struct {
 	consumer jetstream.Consumer
+	floor    uint64   // sequence up to which all is done with
 	tried    uint64   // sequence up to which an earlier term may have begun commands
 	old      []string // consumers of earlier terms, to be deleted
+	silent   []string // of them, those that do not answer
 }
 
 // takeOver makes the consumer of this term, beginning where the earlier ones have acknowledged everything, and deletes those afterwards: so a
@@ -51,34 +55,77 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 	if !stream.CachedInfo().Created.Equal(s.reader.created) { // its sequences begin anew
 		return nil, fmt.Errorf("%w: the stream %s was replaced by another one", ErrTermOver, s.stream)
 	}
-	floor, highest := s.held.floor()
-	floor = max(floor, s.floor)
-	p := &position{tried: highest}
-	if p.old, err = s.earlierConsumers(ctx, stream); err != nil {
+	p, err := s.locate(ctx, stream)
+	if err != nil {
 		return nil, err
 	}
+	if err := s.writePosition(ctx, p.floor); err != nil { // before there is a consumer: whoever finds that finds this
+		return nil, err
+	}
+	if p.consumer, err = s.create(ctx, p.floor); err != nil {
+		return nil, err
+	}
+	s.floor = p.floor // the consumers that told it are deleted now, and this one may have to be replaced before it has a command
 	for _, name := range p.old {
-		consumer, err := stream.Consumer(ctx, name)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if slices.Contains(p.silent, name) {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("position of consumer %s: %w", name, err)
-		}
-		info := consumer.CachedInfo()
-		floor = max(floor, info.AckFloor.Stream)
-		p.tried = max(p.tried, info.Delivered.Stream)
-	}
-	if p.consumer, err = s.create(ctx, floor); err != nil {
-		return nil, err
-	}
-	s.floor = floor // the consumers that told it are deleted now, and this one may have to be replaced before it has a command
-	for _, name := range p.old {
 		if err := s.js.DeleteConsumer(ctx, s.stream, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, fmt.Errorf("delete consumer %s: %w", name, err)
 		}
 	}
+	s.leftover.Store(len(p.silent) > 0)
 	return p, nil
+}
+
+// locate finds out where the term goes on: where the consumers of earlier terms are. One that has no leader tells nothing, perhaps for as long as a
+// server is away; after a while the position that its term has written down will do.
+func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position, error) {
+	known, _, err := s.readPosition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	floor, highest := s.held.floor()
+	p := &position{floor: max(floor, s.floor, known.Floor), tried: highest}
+	if p.old, err = s.earlierConsumers(ctx, stream); err != nil {
+		return nil, err
+	}
+	var silence error
+	covered := true
+	for _, name := range p.old {
+		info, err := s.look(ctx, stream, name)
+		switch {
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+		case err != nil:
+			p.silent, silence = append(p.silent, name), errors.Join(silence, fmt.Errorf("position of consumer %s: %w", name, err))
+			covered = covered && known.covers(name, s.reader.created)
+		default:
+			p.floor, p.tried = max(p.floor, info.AckFloor.Stream), max(p.tried, info.Delivered.Stream)
+		}
+	}
+	if silence == nil {
+		return p, nil
+	}
+	if s.silence.IsZero() {
+		s.silence = time.Now()
+	}
+	if !covered || time.Since(s.silence) < s.silenceLimit {
+		return nil, silence
+	}
+	s.log.Warn("a consumer of an earlier term does not answer; the position that is written down is used", "floor", p.floor, "error", silence.Error())
+	p.tried = max(p.tried, stream.CachedInfo().State.LastSeq)
+	return p, nil
+}
+
+// look asks for the state of a consumer.
+func (s *shift) look(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.ConsumerInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	consumer, err := stream.Consumer(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return consumer.CachedInfo(), nil
 }
 
 // earlierConsumers returns the names of the consumers of earlier terms. Only names are listed: a list of consumers leaves out, without a word, those of
@@ -99,6 +146,30 @@ func (s *shift) earlierConsumers(ctx context.Context, stream jetstream.Stream) (
 		return nil, fmt.Errorf("list consumers of %s: %w", s.stream, names.Err())
 	}
 	return old, err
+}
+
+// sweep deletes the consumers of earlier terms that did not answer at the take-over.
+func (s *shift) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, s.stream)
+	if err != nil {
+		return fmt.Errorf("delete consumers of earlier terms: %w", err)
+	}
+	old, err := s.earlierConsumers(ctx, stream)
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		bounded, cancel := context.WithTimeout(ctx, lookPatience)
+		err := s.js.DeleteConsumer(bounded, s.stream, name)
+		cancel()
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("delete consumer %s: %w", name, err) // one without a leader goes without an answer, and is not listed any more the next time
+		}
+	}
+	s.leftover.Store(false)
+	return nil
 }
 
 // create makes the consumer of this term, or finds it.

@@ -35,22 +35,30 @@ type bus struct {
 	js     jetstream.JetStream
 	names  subjects.Names
 	kv     jetstream.KeyValue
+	bucket jetstream.KeyValue // of positions
 }
 
 func newBus(t *testing.T) *bus {
+	t.Helper()
+	server := natstest.Start(t)
+	b := newBusOn(t, server.Conn(t), 1)
+	b.server = server
+	return b
+}
+
+// newBusOn makes the bridge's streams and buckets on a server or a cluster.
+func newBusOn(t *testing.T, conn *nats.Conn, replicas int) *bus {
 	t.Helper()
 	names, err := subjects.New(subjects.DefaultPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := natstest.Start(t)
-	conn := server.Conn(t)
 	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(natstest.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	settings := subjects.StreamSettings{
-		Replicas: 1, EventsMaxAge: time.Hour, ResultsMaxAge: time.Hour, DeadMaxAge: time.Hour, LedgerTTL: time.Hour, DuplicateWindow: time.Minute,
+		Replicas: replicas, EventsMaxAge: time.Hour, ResultsMaxAge: time.Hour, DeadMaxAge: time.Hour, LedgerTTL: time.Hour, DuplicateWindow: time.Minute,
 	}
 	for _, s := range names.Streams(settings) {
 		config := jetstream.StreamConfig{
@@ -61,15 +69,16 @@ func newBus(t *testing.T) *bus {
 		if s.DiscardNew {
 			config.Discard = jetstream.DiscardNew
 		}
-		if _, err := js.CreateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		natstest.CreateStream(t, js, config)
 	}
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: names.ContactsBucket()})
-	if err != nil {
-		t.Fatal(err)
+	b := &bus{conn: conn, js: js, names: names}
+	for name, bucket := range map[string]*jetstream.KeyValue{names.ContactsBucket(): &b.kv, names.BridgeBucket(): &b.bucket} {
+		natstest.Repeat(t, "create bucket "+name, func(ctx context.Context) error {
+			*bucket, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, Replicas: replicas})
+			return err
+		})
 	}
-	return &bus{server: server, conn: conn, js: js, names: names, kv: kv}
+	return b
 }
 
 func (b *bus) command(t *testing.T, kind subjects.Kind, id, body string, header ...string) {
@@ -307,7 +316,7 @@ func newRunner(t *testing.T, b *bus, api API, cfg Config) *Runner {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	r, err := New(cfg, Deps{
-		Names: b.names, Tenant: testTenant, JetStream: b.js, Conn: b.conn, Ledger: ledger.New(b.js, b.names, log), API: api,
+		Names: b.names, Tenant: testTenant, JetStream: b.js, Conn: b.conn, Ledger: ledger.New(b.js, b.names, log), API: api, Bucket: b.bucket,
 		Contacts: NewKVContacts(b.kv, testTenant), Log: log, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -20,25 +20,29 @@ const (
 var (
 	errAstray = errors.New("deliveries have gone astray")
 	errGone   = errors.New("the consumer is gone")
+	errStuck  = errors.New("the consumer of the term cannot be used")
 )
 
 // pulling takes messages from the consumer of a term into the lanes.
 type pulling struct {
 	*shift
 	at       *position
-	expected uint64 // sequence in the consumer of the next delivery
-	stalls   int    // pulls in a row that brought nothing although commands wait
+	expected uint64    // sequence in the consumer of the next delivery
+	stalls   int       // pulls in a row that brought nothing although commands wait
+	worked   time.Time // when the consumer could be used last
 }
 
-// pull runs until ctx ends or the term is over, whatever happens to the consumer.
+// pull runs until ctx ends or the term is over, whatever happens to the consumer. If that cannot be used for long although its stream can, it is
+// errStuck: the next term has another one.
 func (s *shift) pull(ctx context.Context) error {
-	p := &pulling{shift: s}
+	p := &pulling{shift: s, worked: time.Now()}
 	var trouble trouble
 	for ctx.Err() == nil {
 		err := p.round(ctx)
 		switch {
 		case err == nil:
 			trouble.over()
+			p.worked = time.Now()
 			continue
 		case errors.Is(err, ErrTermOver) || ctx.Err() != nil:
 			return err
@@ -47,6 +51,7 @@ func (s *shift) pull(ctx context.Context) error {
 			p.at, err = s.renew(ctx)
 			p.expected = 1
 			if err == nil {
+				p.worked = time.Now()
 				continue
 			}
 			p.at = nil
@@ -55,9 +60,19 @@ func (s *shift) pull(ctx context.Context) error {
 			}
 		}
 		s.complain("commands cannot be pulled", err)
+		if time.Since(p.worked) > s.stuckLimit && s.streamAnswers(ctx) {
+			return fmt.Errorf("%w: %w", errStuck, err)
+		}
 		pause(ctx, trouble.next())
 	}
 	return nil
+}
+
+func (s *shift) streamAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	_, err := s.js.Stream(ctx, s.stream)
+	return err == nil
 }
 
 // round makes sure that there is a consumer, and pulls once.

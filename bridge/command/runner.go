@@ -1,7 +1,7 @@
 // Package command carries out commands from the bus at the Sangoma CX API: each once, in order per conversation, with one result. DESIGN.md
 // beside this file tells how, and what a crash at each point leads to.
 //
-// Read in this order: runner.go, consumer.go, pull.go (from the bus into the lanes), intake.go (from a message to an order), job.go, call.go,
+// Read in this order: runner.go, consumer.go, position.go, pull.go (from the bus into the lanes), intake.go (from a message to an order), job.go, call.go,
 // unknown.go, settle.go (the life of a command), table.go (what each failure leads to), limit.go (when a call may be made).
 package command
 
@@ -39,6 +39,8 @@ type Deps struct {
 	Tenant    string
 	JetStream jetstream.JetStream
 	Publisher Publisher // of results; nil is JetStream
+	// Bucket has the position of the latest term under the key "position", for the case that its consumer does not tell it.
+	Bucket jetstream.KeyValue
 	// Numbered tells when the numbering of terms began, which begins anew when what the lease is kept in was deleted. Nil if it never does.
 	Numbered   func(ctx context.Context) (time.Time, error)
 	Conn       *nats.Conn // for replies and acknowledgements
@@ -76,6 +78,7 @@ type Runner struct {
 	tenant   string
 	js       jetstream.JetStream
 	writer   Publisher
+	bucket   jetstream.KeyValue
 	numbered func(ctx context.Context) (time.Time, error)
 	conn     *nats.Conn
 	ledger   records
@@ -87,6 +90,9 @@ type Runner struct {
 	tracer   trace.Tracer
 	gate     *gate
 	metrics  *metrics
+
+	silenceLimit time.Duration // for a consumer of an earlier term to tell its position, before that is taken from the bucket
+	stuckLimit   time.Duration // for the consumer of this term to be of use, before the term is given up
 
 	mu   sync.Mutex
 	now  *shift                // the term that runs; nil if there is none
@@ -102,8 +108,9 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		deps.Publisher = deps.JetStream
 	}
 	r := &Runner{
-		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, writer: deps.Publisher, numbered: deps.Numbered, conn: deps.Conn,
+		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, writer: deps.Publisher, bucket: deps.Bucket, numbered: deps.Numbered, conn: deps.Conn,
 		ledger: deps.Ledger, api: deps.API, contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, tracer: deps.Tracer,
+		silenceLimit: time.Second, stuckLimit: time.Minute,
 		gate:  newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
 		begin: func(ctx context.Context, epoch uint64) (epochRecords, error) { return deps.Ledger.Begin(ctx, epoch) },
 	}
@@ -165,7 +172,9 @@ type shift struct {
 	reader      reader
 	lanes       *lane.Lanes
 	held        *held
-	floor       uint64 // sequence up to which all was done with when the term began; of the pulling
+	floor       uint64      // sequence up to which all was done with when the term began; of the pulling, as the next
+	silence     time.Time   // since when a consumer of an earlier term has not told its position
+	leftover    atomic.Bool // a consumer of an earlier term is still to be deleted
 	sightings   *sightings
 	former      *former
 	met         *met
@@ -182,7 +191,8 @@ type shift struct {
 
 // Run carries out commands for one term. When ctx ends, nothing new is begun, what is in hand is finished, and Run returns nil; when hard
 // ends, it returns at once. When the term is lost, calls under way are waited for, and Run returns an error that is [ErrTermOver]; whoever is
-// active next finds their claims. Any other trouble is repeated until it is over.
+// active next finds their claims. When the term's consumer cannot be used for long, what is in hand is finished, and Run returns an error: the next term
+// has another one. Any other trouble is repeated until it is over.
 func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 	soft, over := context.WithCancelCause(ctx)
 	defer over(nil)
@@ -211,7 +221,7 @@ func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 	err := s.run(soft)
 	over(nil)
 	<-watch
-	if cause := context.Cause(soft); errors.Is(cause, ErrTermOver) {
+	if cause := context.Cause(soft); errors.Is(cause, ErrTermOver) || errors.Is(cause, errStuck) {
 		return cause
 	}
 	return err
@@ -232,6 +242,7 @@ func (s *shift) run(ctx context.Context) error {
 	alive, stop := context.WithCancel(s.hard)
 	var work, keep sync.WaitGroup
 	keep.Go(func() { s.keepAlive(alive) })
+	keep.Go(func() { s.upkeep(alive) })
 	work.Go(func() {
 		if err := s.pull(ctx); err != nil {
 			s.finish(err)

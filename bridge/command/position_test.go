@@ -1,0 +1,219 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// deaf is a bus on which some consumers do not answer.
+type deaf struct {
+	jetstream.JetStream
+	names map[string]bool
+}
+
+func (d *deaf) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	s, err := d.JetStream.Stream(ctx, name)
+	return &deafStream{s, d.names}, err
+}
+
+type deafStream struct {
+	jetstream.Stream
+	names map[string]bool
+}
+
+func (d *deafStream) Consumer(ctx context.Context, name string) (jetstream.Consumer, error) {
+	if d.names[name] {
+		return nil, &jetstream.APIError{Code: 503, ErrorCode: 10008, Description: "JetStream system temporarily unavailable"}
+	}
+	return d.Stream.Consumer(ctx, name)
+}
+
+// newShift is a term on a bus on which the consumer of epoch 4 is at 3 and that of epoch 5 at 6, of 10 commands.
+func newShift(t *testing.T, b *bus, silent ...string) *shift {
+	t.Helper()
+	for n := range 10 {
+		b.send(t, fmt.Sprint(n), 1, "x")
+	}
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, floor := range map[string]int{consumerName(4): 3, consumerName(5): 6} {
+		c, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range floor {
+			m, err := c.Next()
+			if err == nil {
+				err = m.DoubleAck(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d := &deaf{JetStream: b.js, names: map[string]bool{}}
+	for _, name := range silent {
+		d.names[name] = true
+	}
+	r := newRunner(t, b, newPlatform(t, b), testConfig())
+	r.js, r.silenceLimit = d, 0
+	s := &shift{Runner: r, epochNumber: 9, stream: b.names.CommandsStream(), held: newHeld()}
+	s.hard, s.reader.created = t.Context(), stream.CachedInfo().Created
+	return s
+}
+
+func (b *bus) write(t *testing.T, w written) {
+	t.Helper()
+	body, err := json.Marshal(w)
+	if err == nil {
+		_, err = b.bucket.Put(t.Context(), positionKey, body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *shift) located(t *testing.T) (*position, error) {
+	t.Helper()
+	stream, err := s.js.Stream(t.Context(), s.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.locate(t.Context(), stream)
+}
+
+func TestWhereATermGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		written      *written
+		otherStream  bool
+		silent       []string
+		limit        time.Duration
+		floor, tried uint64 // 0: it waits
+	}{
+		"what consumers tell":                      {floor: 6, tried: 6},
+		"a record that is behind":                  {written: &written{Version: 1, Epoch: 5, Floor: 2}, floor: 6, tried: 6},
+		"a record that is ahead":                   {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 8, tried: 6},
+		"a record of another stream":               {written: &written{Version: 1, Epoch: 5, Floor: 8}, otherStream: true, floor: 6, tried: 6},
+		"a record of a later version":              {written: &written{Version: 2, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
+		"silent, and nothing written":              {silent: []string{consumerName(5)}},
+		"silent, and written by an earlier term":   {written: &written{Version: 1, Epoch: 4, Floor: 3}, silent: []string{consumerName(5)}},
+		"silent, and written for another stream":   {written: &written{Version: 1, Epoch: 5, Floor: 5}, otherStream: true, silent: []string{consumerName(5)}},
+		"silent, and written by that term":         {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
+		"silent, and the other one is ahead":       {written: &written{Version: 1, Epoch: 5, Floor: 2}, silent: []string{consumerName(5)}, floor: 3, tried: 10},
+		"silent, and written by this very term":    {written: &written{Version: 1, Epoch: 9, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
+		"both silent":                              {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(4), consumerName(5)}, floor: 5, tried: 10},
+		"silent for a moment":                      {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, limit: time.Hour},
+		"the earlier one is silent, the later not": {written: &written{Version: 1, Epoch: 4, Floor: 1}, silent: []string{consumerName(4)}, floor: 6, tried: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			s := newShift(t, b, c.silent...)
+			s.silenceLimit = c.limit
+			if c.written != nil {
+				if c.written.Stream = s.reader.created; c.otherStream {
+					c.written.Stream = s.reader.created.Add(-time.Hour)
+				}
+				b.write(t, *c.written)
+			}
+			p, err := s.located(t)
+			switch {
+			case c.floor == 0 && err == nil:
+				t.Errorf("goes on at %+v", p)
+			case c.floor == 0:
+			case err != nil:
+				t.Error(err)
+			case p.floor != c.floor || p.tried != c.tried || len(p.silent) != len(c.silent):
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+func TestAPositionThatIsWrittenDownRisesAndBelongsToTheLatestTerm(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b)
+	check := func(epoch, floor uint64) {
+		t.Helper()
+		w, _, err := s.readPosition(t.Context())
+		if err != nil || w.Epoch != epoch || w.Floor != floor {
+			t.Errorf("%+v, %v", w, err)
+		}
+	}
+	for _, step := range []struct{ floor, want uint64 }{{5, 5}, {5, 5}, {3, 5}, {7, 7}} {
+		if err := s.writePosition(t.Context(), step.floor); err != nil {
+			t.Fatal(err)
+		}
+		check(9, step.want)
+	}
+	later := &shift{Runner: s.Runner, epochNumber: 10, reader: s.reader}
+	if err := later.writePosition(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	check(10, 7)
+	if err := s.writePosition(t.Context(), 8); !errors.Is(err, ErrTermOver) {
+		t.Errorf("%v", err)
+	}
+	check(10, 7)
+	later.reader.created = later.reader.created.Add(time.Hour) // of another stream
+	if err := later.writePosition(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.reader.created = later.reader.created
+	check(10, 1)
+}
+
+// TestATermWritesDownItsPositionBeforeItHasAConsumer: whoever finds the consumer finds the position, too.
+func TestATermWritesDownItsPositionBeforeItHasAConsumer(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b)
+	s.bucket = unwritable{b.bucket}
+	if _, err := s.takeOver(t.Context()); err == nil {
+		t.Error("it was taken over")
+	}
+	if names := b.consumers(t); len(names) != 2 {
+		t.Errorf("consumers %v", names)
+	}
+	s.bucket = b.bucket
+	if _, err := s.takeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w, _, err := s.readPosition(t.Context()); err != nil || w.Epoch != 9 || w.Floor != 6 {
+		t.Errorf("%+v, %v", w, err)
+	}
+	if names := b.consumers(t); len(names) != 1 {
+		t.Errorf("consumers %v", names)
+	}
+}
+
+type unwritable struct{ jetstream.KeyValue }
+
+func (unwritable) Create(context.Context, string, []byte, ...jetstream.KVCreateOpt) (uint64, error) {
+	return 0, errors.New("no")
+}
+
+// TestAPositionIsKeptUpToDate while commands are carried out.
+func TestAPositionIsKeptUpToDate(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	r := newRunner(t, b, newPlatform(t, b), testConfig())
+	run(t, r, 3)
+	for n := range 4 {
+		b.send(t, fmt.Sprint(n), n, "x")
+		b.result(t, subjects.MessageSend, fmt.Sprint(n))
+	}
+	b.noted(t, r, 3, 4)
+}
