@@ -33,5 +33,5 @@ func (l *Ledger) Export(registry prometheus.Registerer) error {
 func (r *recent) sizes() (claims, messages int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.claims.entries), len(r.messages.entries)
+	return len(r.claims.entries), r.messages.len()
 }

@@ -22,15 +22,16 @@ type recent struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	messages shelf // by message id; of outcomes
-	claims   shelf // by content; of open claims
-	closed   shelf // by command id; settled commands, whose claims may arrive later than their outcomes
+	messages notebook // command ids by message id; of outcomes
+	claims   shelf    // by content; of open claims
+	closed   notebook // command ids; of settled commands, whose claims may arrive later than their outcomes
 }
 
 func newRecent(now func() time.Time) *recent {
-	r := &recent{now: now, messages: newShelf(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newShelf(claimsAge, closedMost)}
+	r := &recent{
+		now: now, messages: newNotebook(outcomesAge, outcomesMost), claims: newShelf(claimsAge, claimsMost), closed: newNotebook(claimsAge, closedMost),
+	}
 	r.claims.group, r.claims.groups = orderKey, make(map[string]int)
-	r.messages.keys, r.closed.keys = nil, nil // a command has one message, and itself
 	return r
 }
 
@@ -99,7 +100,7 @@ func (r *recent) settled(o *Outcome, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.claims.drop(o.Result.CommandID)
-	r.closed.put(o.Result.CommandID, o.Result.CommandID, at, r.now())
+	r.closed.put(o.Result.CommandID, "", at, r.now())
 	if o.MessageID != "" {
 		r.messages.put(o.MessageID, o.Result.CommandID, at, r.now())
 	}
@@ -112,7 +113,7 @@ type shelf struct {
 	most int
 
 	entries map[string]entry  // by key
-	keys    map[string]string // by command id; nil if a command has never two
+	keys    map[string]string // by command id
 	queue   []place           // in the order in which entries came
 	serial  uint64            // of the last entry
 
@@ -155,9 +156,7 @@ func (s *shelf) put(key, commandID string, at, now time.Time) {
 	s.remove(key)
 	s.serial++
 	s.entries[key] = entry{commandID, at.UnixNano(), s.serial}
-	if s.keys != nil {
-		s.keys[commandID] = key
-	}
+	s.keys[commandID] = key
 	s.count(key, 1)
 	s.queue = append(s.queue, place{key, s.serial})
 	s.trim(now)
