@@ -49,7 +49,7 @@ func TestWhatCommandsCameToIsCounted(t *testing.T) {
 	registry, log := prometheus.NewPedanticRegistry(), slog.New(slog.DiscardHandler)
 	r, err := New(testConfig(), Deps{
 		Names: b.names, Tenant: testTenant, JetStream: b.js, Conn: b.conn, Ledger: ledger.New(b.js, b.names, log), API: p,
-		Contacts: NewKVContacts(b.kv, testTenant), Log: log, Registerer: registry,
+		Bucket: b.bucket, Contacts: NewKVContacts(b.kv, testTenant), Log: log, Registerer: registry,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestACommandThatComesAgainIsCountedAsADuplicateThatWasAvoided(t *testing.T)
 	registry, log := prometheus.NewPedanticRegistry(), slog.New(slog.DiscardHandler)
 	r, err := New(testConfig(), Deps{
 		Names: b.names, Tenant: testTenant, JetStream: b.js, Conn: b.conn, Ledger: ledger.New(b.js, b.names, log), API: newPlatform(t, b),
-		Contacts: NewKVContacts(b.kv, testTenant), Log: log, Registerer: registry,
+		Bucket: b.bucket, Contacts: NewKVContacts(b.kv, testTenant), Log: log, Registerer: registry,
 	})
 	if err != nil {
 		t.Fatal(err)
