@@ -1,19 +1,5 @@
 package bridge
 
-import (
-	"context"
-
-	"github.com/cxbridge/cxbridge/bridge/pause"
-)
-
-func (p *process) pauseSwitch(ctx context.Context) (*pause.Switch, error) {
-	bucket, err := p.broker.Bucket(ctx, p.names.BridgeBucket())
-	if err != nil {
-		return nil, err
-	}
-	return pause.New(bucket, p.log), nil
-}
-
 // remarks are what an operator should know of a bridge that is ready.
 func (p *process) remarks() []string {
 	state := p.paused.Load()

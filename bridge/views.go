@@ -20,8 +20,8 @@ const (
 	mostConsumers = 100 // of a stream
 )
 
-// status is the answer to bridge.status, of the bridge that happens to be asked.
-type status struct {
+// Status is the answer to bridge.status, of the bridge that happens to be asked.
+type Status struct {
 	Bridge   string   `json:"bridge"` // host and process
 	Version  string   `json:"version"`
 	Tenant   string   `json:"tenant"`
@@ -47,7 +47,7 @@ type status struct {
 
 func (p *process) status(ready *readiness) rpc.Query {
 	return func(ctx context.Context, _ []byte) (any, error) {
-		s := status{
+		s := Status{
 			Bridge: holder(), Version: Version(), Tenant: p.cfg.CX.TenantDomain, Problems: ready.prove(ctx, readyFresh), Remarks: p.remarks(),
 			Connected: p.broker.Conn().IsConnected(), Spool: p.spool != nil,
 		}
@@ -67,7 +67,7 @@ func (p *process) status(ready *readiness) rpc.Query {
 }
 
 // of fills in what is told of the carrying out of commands.
-func (s *status) of(ctx context.Context, e *elected) {
+func (s *Status) of(ctx context.Context, e *elected) {
 	r := e.runner.Status()
 	s.Active, s.Epoch, s.Paused, s.Held, s.Running, s.Lanes, s.Circuit = r.Active, r.Epoch, r.Paused, r.Held, r.Running, r.Lanes, r.Breaker
 	s.HoldUntil = subjects.Time{Time: r.HoldUntil}
@@ -100,7 +100,7 @@ func (p *process) lanes(_ context.Context, request []byte) (any, error) {
 		return nil, err
 	}
 	if r.Limit < 1 || r.Limit > mostLanes {
-		return nil, fmt.Errorf("request: limit must be from 1 to %d, not %d", mostLanes, r.Limit)
+		return nil, fmt.Errorf("%w: limit must be from 1 to %d, not %d", rpc.ErrRequest, mostLanes, r.Limit)
 	}
 	rows := []laneRow{}
 	p.live.mu.Lock()

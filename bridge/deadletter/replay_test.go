@@ -3,7 +3,6 @@ package deadletter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -78,15 +77,8 @@ func TestALetterThatIsNotKeptIsReplayedAsOneCommand(t *testing.T) {
 			ids[id] = true
 		}
 	}
-	told := s.replayAll(t, Filter{}, Bulk{Drop: true})
-	for _, r := range told {
-		ids[r.CommandID] = true
-	}
 	if len(ids) != 2 || len(s.commands(t)) != 2 {
 		t.Errorf("ids %v, %d commands", ids, len(s.commands(t)))
-	}
-	if left := s.mustList(t, Filter{}); len(left.Letters) != 0 {
-		t.Errorf("left: %v", left)
 	}
 }
 
@@ -145,92 +137,5 @@ func TestOnlyCommandsAreReplayed(t *testing.T) {
 	}
 	if n := len(s.commands(t)); n != 0 {
 		t.Errorf("%d commands", n)
-	}
-}
-
-// replayAll replays and returns what was told.
-func (s *Store) replayAll(t *testing.T, filter Filter, bulk Bulk) []Replayed {
-	t.Helper()
-	var all []Replayed
-	err := s.ReplayAll(testContext(t), filter, bulk, func(r Replayed) error {
-		all = append(all, r)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func TestABulkReplay(t *testing.T) {
-	s := testStore(t)
-	const letters = pageSize + 20
-	for i := range letters {
-		s.mustPut(t, testLetter(s.names, fmt.Sprint("c", i)))
-	}
-	s.mustPut(t, webhookLetter(s.names, "{"))
-	if told := s.replayAll(t, Filter{}, Bulk{DryRun: true, Drop: true}); len(told) != letters+1 || told[0].CommandID != "" || len(s.commands(t)) != 0 {
-		t.Errorf("dry run: %d told, %d commands", len(told), len(s.commands(t)))
-	}
-	if told := s.replayAll(t, Filter{Limit: 3}, Bulk{}); len(told) != 3 || len(s.commands(t)) != 3 {
-		t.Errorf("limited: %d told, %d commands", len(told), len(s.commands(t)))
-	}
-	told := s.replayAll(t, Filter{}, Bulk{Drop: true, PerSecond: 100_000})
-	commands := s.commands(t)[3:]
-	if len(told) != letters+1 || len(commands) != letters {
-		t.Fatalf("%d told, %d commands", len(told), len(commands))
-	}
-	for i, command := range commands {
-		if command.Header.Get(subjects.HeaderReplayOf) != fmt.Sprint("c", i) || told[i].CommandID != command.Header.Get(subjects.HeaderMsgID) {
-			t.Errorf("command %d is %v, told %s", i, command.Header, told[i].CommandID)
-		}
-	}
-	if !errors.Is(told[letters].Err, ErrNotReplayable) {
-		t.Errorf("webhook: %v", told[letters].Err)
-	}
-	if left := s.mustList(t, Filter{}); len(left.Letters) != 1 {
-		t.Errorf("left: %s", ids(left.Letters))
-	}
-}
-
-func TestLettersThatComeDuringAReplayAreNotReplayed(t *testing.T) {
-	s := testStore(t)
-	s.mustPut(t, testLetter(s.names, "a"), testLetter(s.names, "b"))
-	var told int
-	err := s.ReplayAll(testContext(t), Filter{}, Bulk{}, func(r Replayed) error {
-		told++
-		return Put(testContext(t), s.js, s.names, testLetter(s.names, r.CommandID))
-	})
-	if err != nil || told != 2 {
-		t.Errorf("%d replayed, %v", told, err)
-	}
-}
-
-func TestAReplayEndsWithItsReport(t *testing.T) {
-	s := testStore(t)
-	s.mustPut(t, testLetter(s.names, "a"), testLetter(s.names, "b"))
-	enough := errors.New("enough")
-	if err := s.ReplayAll(testContext(t), Filter{}, Bulk{}, func(Replayed) error { return enough }); !errors.Is(err, enough) || len(s.commands(t)) != 1 {
-		t.Errorf("%d commands, %v", len(s.commands(t)), err)
-	}
-}
-
-func TestABulkDrop(t *testing.T) {
-	s := testStore(t)
-	for i := range 5 {
-		s.mustPut(t, testLetter(s.names, fmt.Sprint("c", i)))
-	}
-	for _, dry := range []bool{true, false} {
-		var told []Stored
-		err := s.DropAll(testContext(t), Filter{Limit: 3}, dry, func(letter Stored) error {
-			told = append(told, letter)
-			return nil
-		})
-		if err != nil || ids(told) != "c0 c1 c2" {
-			t.Errorf("told %s, %v", ids(told), err)
-		}
-	}
-	if left := ids(s.mustList(t, Filter{}).Letters); left != "c3 c4" {
-		t.Errorf("left: %s", left)
 	}
 }

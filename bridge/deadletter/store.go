@@ -47,18 +47,36 @@ type Page struct {
 // List returns letters in the order of their sequences.
 func (s *Store) List(ctx context.Context, filter Filter) (Page, error) {
 	var page Page
-	err := s.each(ctx, filter, func(letter Stored) bool {
-		if filter.Limit > 0 && len(page.Letters) == filter.Limit {
-			page.Next = page.Letters[filter.Limit-1].Seq
+	next, err := s.page(ctx, filter, func(letter Stored) { page.Letters = append(page.Letters, letter) })
+	if err != nil {
+		return Page{}, err
+	}
+	page.Next = next
+	return page, nil
+}
+
+// Summaries does what List does, without holding the bodies of all letters in memory at once. It returns what [Page] has as Next.
+func (s *Store) Summaries(ctx context.Context, filter Filter) (all []Summary, next uint64, err error) {
+	all = []Summary{}
+	next, err = s.page(ctx, filter, func(letter Stored) { all = append(all, letter.Summary()) })
+	return all, next, err
+}
+
+func (s *Store) page(ctx context.Context, filter Filter, take func(Stored)) (next uint64, err error) {
+	taken, last := 0, uint64(0)
+	err = s.each(ctx, filter, func(letter Stored) bool {
+		if filter.Limit > 0 && taken == filter.Limit {
+			next = last
 			return false
 		}
-		page.Letters = append(page.Letters, letter)
+		take(letter)
+		taken, last = taken+1, letter.Seq
 		return true
 	})
 	if err != nil {
-		return Page{}, fmt.Errorf("list dead letters: %w", err)
+		return 0, fmt.Errorf("list dead letters: %w", err)
 	}
-	return page, nil
+	return next, nil
 }
 
 // Get returns one letter, or [ErrNotFound].

@@ -40,13 +40,14 @@ type Document struct {
 	Summary
 	History []subjects.Attempt `json:"history"`
 	Headers nats.Header        `json:"headers"`               // of the original
+	Size    int                `json:"body_bytes"`            // of the original
 	Body    *string            `json:"body,omitempty"`        // of the original, if it is text
 	Base64  []byte             `json:"body_base64,omitempty"` // of the original, if it is no text
 }
 
 // Document tells of the whole letter, or all but its body.
 func (s Stored) Document(body bool) Document {
-	d := Document{Summary: s.Summary(), History: s.History, Headers: s.Original.Header}
+	d := Document{Summary: s.Summary(), History: s.History, Headers: s.Original.Header, Size: len(s.Original.Data)}
 	if d.History == nil {
 		d.History = []subjects.Attempt{}
 	}

@@ -8,6 +8,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -30,14 +31,29 @@ const maxRequests = 4096
 // Codes of errors, in the header Nats-Service-Error-Code.
 const (
 	codeInvalid     = "400"
+	codeNotFound    = "404"
+	codeTooLarge    = "413"
 	codeBusy        = "429"
 	codeInternal    = "500"
 	codeUnavailable = "503"
 	codeTimeout     = "504"
 )
 
-// Query answers a request that is no command. Its error is told to the caller, and so must hold no secret.
+// Query answers a request that is no command. Its error is told to the caller, and so must hold no secret. The code is 400 for [ErrRequest], 404
+// for [NotFoundError], 504 if the time of the request is over, and 503 for all others.
 type Query func(ctx context.Context, request []byte) (any, error)
+
+// ErrRequest says that a request cannot be understood, so that nothing was done.
+var ErrRequest = errors.New("request")
+
+// NotFoundError says that there is no such thing as a request names.
+type NotFoundError struct{ Err error }
+
+// Error is that of the cause.
+func (e *NotFoundError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *NotFoundError) Unwrap() error { return e.Err }
 
 // Deps are what the service stands on.
 type Deps struct {
@@ -149,7 +165,7 @@ func (s *Service) query(ctx context.Context, query Query, r micro.Request) {
 	defer cancel()
 	answer, err := query(ctx, r.Data())
 	if err != nil {
-		s.fail(r, codeUnavailable, err.Error())
+		s.fail(r, codeOf(ctx, err), err.Error())
 		return
 	}
 	body, err := json.Marshal(answer)
@@ -158,6 +174,19 @@ func (s *Service) query(ctx context.Context, query Query, r micro.Request) {
 		return
 	}
 	s.respond(r, body)
+}
+
+func codeOf(ctx context.Context, err error) string {
+	var missing *NotFoundError
+	switch {
+	case errors.Is(err, ErrRequest):
+		return codeInvalid
+	case errors.As(err, &missing):
+		return codeNotFound
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return codeTimeout
+	}
+	return codeUnavailable
 }
 
 // limit returns how long a request may wait: the header Cx-Timeout, else the configured time.
@@ -174,6 +203,10 @@ func (s *Service) limit(r micro.Request) (time.Duration, error) {
 }
 
 func (s *Service) respond(r micro.Request, body []byte, opts ...micro.RespondOpt) {
+	if most := s.deps.Conn.MaxPayload(); int64(len(body)) > most {
+		s.fail(r, codeTooLarge, fmt.Sprintf("the answer has %d bytes, and a message takes %d", len(body), most), opts...)
+		return
+	}
 	if err := r.Respond(body, opts...); err != nil {
 		s.deps.Log.Warn("rpc: answer not sent", "subject", r.Subject(), "error", err)
 	}

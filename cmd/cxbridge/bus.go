@@ -20,23 +20,42 @@ import (
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
-const busHelp = `
-It needs nothing but the bus. That is where the configuration of the bridge says, its embedded server included, or where --nats says.`
+const (
+	bridgeHelp = `
+It asks a bridge on the bus. The bus is where the configuration of the bridge says, its embedded server included, or where --nats says.`
+	busHelp = `
+If no bridge answers, it does the same without one.`
+)
 
-// bus is the connection of a command that needs nothing but the bus.
+// bus is the connection of a command that asks a bridge on the bus, or does without one.
 type bus struct {
 	*broker.Broker
-	names subjects.Names
+	querier
 }
 
-// busCommand makes a command that needs nothing but the bus; run gets the arguments.
+// busCommand makes a command that asks a bridge, and needs nothing but the bus if there is none; run gets the arguments.
 func busCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error) *cobra.Command {
-	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + busHelp)
+	direct := cmd.Flags().Bool("direct", false, "go to the streams, without asking a bridge")
+	cmd = bridgeCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
+		b.direct = *direct
+		return run(cmd, b, args, asJSON)
+	})
+	cmd.Long += busHelp
+	return cmd
+}
+
+// bridgeCommand makes a command that asks a bridge on the bus.
+func bridgeCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error) *cobra.Command {
+	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + bridgeHelp)
 	sources := sourceFlags(cmd)
 	at := cmd.Flags().String("nats", "", "URL of the bus, instead of where the configuration says")
 	limit := cmd.Flags().Duration("timeout", 15*time.Second, "how long to wait for the connection to the bus")
+	wait := cmd.Flags().Duration("wait", defaultWait, "how long to wait for each answer of a bridge")
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if *wait <= 0 || *wait > mostWait {
+			return usageError{fmt.Errorf("--wait must be from 1ms to %s, not %s", mostWait, *wait)}
+		}
 		from := sources()
 		from.BusOnly = true
 		if *at != "" {
@@ -51,6 +70,7 @@ func busCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []
 			return err
 		}
 		defer func() { err = errors.Join(err, b.Close(context.WithoutCancel(cmd.Context()))) }()
+		b.wait = *wait
 		return b.explained(run(cmd, b, args, *asJSON))
 	}
 	return cmd
@@ -81,7 +101,9 @@ func openBus(ctx context.Context, cfg bridge.Config, limit time.Duration) (*bus,
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("no connection to the bus at %s: %w", address(cfg.NATS.URL), err), opened.Close(context.WithoutCancel(ctx)))
 	}
-	return &bus{Broker: opened, names: names}, nil
+	b := &bus{Broker: opened, querier: querier{conn: opened.Conn(), names: names, own: bridge.BusQueries(opened.JetStream(), names)}}
+	b.conn.SetErrorHandler(b.failed)
+	return b, nil
 }
 
 // embeddedURL is where the embedded server of a running bridge can be reached from outside its process.
@@ -140,13 +162,24 @@ func address(urls string) string {
 
 // explained tells what to do about errors whose cause is known.
 func (b *bus) explained(err error) error {
+	refused := b.refusal()
 	switch {
+	case err != nil && refused != nil:
+		return fmt.Errorf("%w; %w", err, refused)
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrBucketNotFound):
 		return fmt.Errorf("%w: no bridge has run on this bus with subjects.prefix %q", err, b.names.Prefix())
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("%w: JetStream does not answer at %s", err, b.ClientURL())
 	}
 	return err
+}
+
+// tellAlone tells that something was changed on a bus on which nobody acts upon it.
+func (b *bus) tellAlone(cmd *cobra.Command, query string) error {
+	if !errors.Is(b.unheard[query], errNobody) {
+		return nil
+	}
+	return say(cmd.ErrOrStderr(), "Note: no bridge answers on this bus; it takes effect when one runs.")
 }
 
 // plain makes a text of others safe for a terminal.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
 	"github.com/cxbridge/cxbridge/subjects"
 )
@@ -36,27 +37,25 @@ func (f *letterFilter) flags(flags *pflag.FlagSet) {
 	flags.Var(&f.newerThan, "newer-than", "only those stored less long ago than this")
 }
 
-// filter checks what the flags say.
-func (f *letterFilter) filter() (deadletter.Filter, error) {
-	filter := deadletter.Filter{
-		Subject: f.subject, CommandID: f.command, OlderThan: time.Duration(f.olderThan), NewerThan: time.Duration(f.newerThan),
-	}
+// request checks what the flags say, and makes a request of it.
+func (f *letterFilter) request() (bridge.LettersRequest, error) {
+	r := bridge.LettersRequest{Subject: f.subject, CommandID: f.command, OlderThan: f.olderThan.String(), NewerThan: f.newerThan.String()}
 	for _, word := range f.reasons {
 		if !slices.Contains(subjects.Reasons(), subjects.Reason(word)) {
-			return filter, usageError{fmt.Errorf("--reason: %q is none of %s", word, words(subjects.Reasons()))}
+			return r, usageError{fmt.Errorf("--reason: %q is none of %s", word, words(subjects.Reasons()))}
 		}
-		filter.Reasons = append(filter.Reasons, subjects.Reason(word))
+		r.Reasons = append(r.Reasons, subjects.Reason(word))
 	}
 	for _, word := range f.statuses {
 		if !slices.Contains(deadStatuses(), subjects.Status(word)) {
-			return filter, usageError{fmt.Errorf("--status: %q is none of %s", word, words(deadStatuses()))}
+			return r, usageError{fmt.Errorf("--status: %q is none of %s", word, words(deadStatuses()))}
 		}
-		filter.Statuses = append(filter.Statuses, subjects.Status(word))
+		r.Statuses = append(r.Statuses, subjects.Status(word))
 	}
 	if strings.ContainsAny(f.subject, " \t\r\n") {
-		return filter, usageError{fmt.Errorf("--subject: %q is no subject", f.subject)}
+		return r, usageError{fmt.Errorf("--subject: %q is no subject", f.subject)}
 	}
-	return filter, nil
+	return r, nil
 }
 
 func (f *letterFilter) empty() bool {
@@ -103,18 +102,42 @@ func (a *age) Set(text string) error {
 	return nil
 }
 
+// pageLetters is how many letters are asked for at once; fewer come if they do not fit into a message.
+const pageLetters = 200
+
+// list asks page by page for the letters that a request picks, for so many at most; 0 for no limit.
+func (b *bus) list(ctx context.Context, r bridge.LettersRequest, limit int) (bridge.Letters, error) {
+	all := bridge.Letters{Letters: []deadletter.Summary{}}
+	for {
+		r.Limit = pageLetters
+		if limit > 0 {
+			r.Limit = min(limit-len(all.Letters), pageLetters)
+		}
+		page, err := ask[bridge.Letters](ctx, &b.querier, queryList, r)
+		if err != nil {
+			return all, err
+		}
+		all.Letters = append(all.Letters, page.Letters...)
+		if page.Next == 0 || limit > 0 && len(all.Letters) >= limit {
+			all.Next = page.Next
+			return all, nil
+		}
+		r.After = page.Next
+	}
+}
+
 // find returns the letters that arguments name: by the sequence of a letter, or by the id of its command. All of them must be there.
-func find(ctx context.Context, store *deadletter.Store, args []string) ([]deadletter.Stored, error) {
-	var letters []deadletter.Stored
+func (b *bus) find(ctx context.Context, args []string) ([]deadletter.Summary, error) {
+	var letters []deadletter.Summary
 	seen := map[uint64]bool{}
 	for _, arg := range args {
-		found, err := named(ctx, store, arg)
+		found, err := b.named(ctx, arg)
 		if err != nil {
 			return nil, err
 		}
 		for _, letter := range found {
-			if !seen[letter.Seq] {
-				seen[letter.Seq] = true
+			if !seen[letter.Sequence] {
+				seen[letter.Sequence] = true
 				letters = append(letters, letter)
 			}
 		}
@@ -123,21 +146,27 @@ func find(ctx context.Context, store *deadletter.Store, args []string) ([]deadle
 }
 
 // named returns the letter with a sequence, else those of a command.
-func named(ctx context.Context, store *deadletter.Store, name string) ([]deadletter.Stored, error) {
+func (b *bus) named(ctx context.Context, name string) ([]deadletter.Summary, error) {
 	if seq, err := strconv.ParseUint(name, 10, 64); err == nil && seq > 0 {
-		letter, err := store.Get(ctx, seq)
+		letter, err := ask[deadletter.Document](ctx, &b.querier, queryShow, bridge.ShowRequest{Sequence: seq})
 		if err == nil {
-			return []deadletter.Stored{letter}, nil
+			return []deadletter.Summary{letter.Summary}, nil
 		}
-		if !errors.Is(err, deadletter.ErrNotFound) {
+		if !notFound(err) {
 			return nil, err
 		}
 	}
-	page, err := store.List(ctx, deadletter.Filter{CommandID: name})
-	if err == nil && len(page.Letters) == 0 {
+	found, err := b.list(ctx, bridge.LettersRequest{CommandID: name}, 0)
+	if err == nil && len(found.Letters) == 0 {
 		err = fmt.Errorf("%s: %w; see cxbridge dead list", name, deadletter.ErrNotFound)
 	}
-	return page.Letters, err
+	return found.Letters, err
+}
+
+// notFound reports whether an answer was that there is no such thing.
+func notFound(err error) bool {
+	var failure *failureError
+	return errors.Is(err, deadletter.ErrNotFound) || errors.As(err, &failure) && failure.code == codeNotFound
 }
 
 // selection are the arguments and flags of commands that change something: they must say what to change.
@@ -163,15 +192,29 @@ func (s *selection) check(cmd *cobra.Command, args []string) error {
 	if ways != 1 {
 		return usageError{fmt.Errorf("%s needs either sequences or command ids, or filters, or --all; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
 	}
-	_, err := s.filter()
+	_, err := s.request()
 	return err
 }
 
+// letters returns those that a command line picks. They are all known before the first of them is changed: commands that fail again make further
+// letters, and would otherwise be replayed for ever.
+func (s *selection) letters(ctx context.Context, b *bus, args []string) ([]deadletter.Summary, error) {
+	if len(args) > 0 {
+		return b.find(ctx, args)
+	}
+	request, err := s.request()
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.list(ctx, request, 0)
+	return found.Letters, err
+}
+
 // letterName is a letter in a line for people.
-func letterName(l deadletter.Stored) string {
-	name := fmt.Sprintf("dead letter %d", l.Seq)
-	if l.CommandID != "" {
-		name += " (command " + plain(l.CommandID) + ")"
+func letterName(sequence uint64, commandID string) string {
+	name := fmt.Sprintf("dead letter %d", sequence)
+	if commandID != "" {
+		name += " (command " + plain(commandID) + ")"
 	}
 	return name
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
 )
 
@@ -19,15 +21,15 @@ func deadDropCommand() *cobra.Command {
 	cmd.Args = pick.check
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
 		gone := []deadletter.Summary{}
-		err := drop(cmd.Context(), deadletter.NewStore(b.JetStream(), b.names), &pick, args, func(letter deadletter.Stored) error {
-			gone = append(gone, letter.Summary())
+		err := drop(cmd.Context(), b, &pick, args, func(letter deadletter.Summary) error {
+			gone = append(gone, letter)
 			switch {
 			case asJSON:
 				return nil
 			case pick.dryRun:
-				return say(cmd.OutOrStdout(), "Would drop %s.", letterName(letter))
+				return say(cmd.OutOrStdout(), "Would drop %s.", letterName(letter.Sequence, letter.CommandID))
 			}
-			return say(cmd.OutOrStdout(), "Dropped %s.", letterName(letter))
+			return say(cmd.OutOrStdout(), "Dropped %s.", letterName(letter.Sequence, letter.CommandID))
 		})
 		if asJSON {
 			return errors.Join(err, printJSON(cmd.OutOrStdout(), struct {
@@ -42,26 +44,33 @@ func deadDropCommand() *cobra.Command {
 	})
 }
 
-func drop(ctx context.Context, store *deadletter.Store, pick *selection, args []string, report func(deadletter.Stored) error) error {
-	if len(args) == 0 {
-		filter, err := pick.filter()
-		if err != nil {
-			return err
-		}
-		return store.DropAll(ctx, filter, pick.dryRun, report)
-	}
-	letters, err := find(ctx, store, args)
+func drop(ctx context.Context, b *bus, pick *selection, args []string, report func(deadletter.Summary) error) error {
+	letters, err := pick.letters(ctx, b, args)
 	if err != nil {
 		return err
 	}
 	for _, letter := range letters {
 		if !pick.dryRun {
-			if err := store.Drop(ctx, letter.Seq); err != nil {
+			if err := b.drop(ctx, letter.Sequence); err != nil {
 				return err
 			}
 		}
 		if err := report(letter); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// drop deletes a letter. It is no error if somebody else has done so meanwhile.
+func (b *bus) drop(ctx context.Context, sequence uint64) error {
+	answer, err := ask[bridge.Dropped](ctx, &b.querier, queryDrop, bridge.DropRequest{Sequences: []uint64{sequence}})
+	if err != nil {
+		return fmt.Errorf("drop dead letter %d: %w", sequence, err)
+	}
+	for _, row := range answer.Letters {
+		if row.Error != "" && !row.Gone {
+			return errors.New(row.Error)
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,15 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
 	"github.com/cxbridge/cxbridge/subjects"
 )
-
-// letterList is a list of letters in JSON.
-type letterList struct {
-	Letters []deadletter.Summary `json:"letters"`
-	Next    uint64               `json:"next,omitempty"` // to be given to --after for what the limit left out
-}
 
 func deadListCommand() *cobra.Command {
 	var pick letterFilter
@@ -35,16 +29,16 @@ func deadListCommand() *cobra.Command {
 		if *limit < 0 {
 			return usageError{fmt.Errorf("--limit must not be negative, not %d", *limit)}
 		}
-		_, err := pick.filter()
+		_, err := pick.request()
 		return errors.Join(noArgs(cmd, args), err)
 	}
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, _ []string, asJSON bool) error {
-		filter, err := pick.filter()
+		request, err := pick.request()
 		if err != nil {
 			return err
 		}
-		filter.After = *after
-		list, err := listLetters(cmd.Context(), deadletter.NewStore(b.JetStream(), b.names), filter, *limit)
+		request.After = *after
+		list, err := b.list(cmd.Context(), request, *limit)
 		switch {
 		case err != nil:
 			return err
@@ -55,36 +49,7 @@ func deadListCommand() *cobra.Command {
 	})
 }
 
-// listLetters asks page by page.
-func listLetters(ctx context.Context, store *deadletter.Store, filter deadletter.Filter, limit int) (letterList, error) {
-	list := letterList{Letters: []deadletter.Summary{}}
-	for {
-		filter.Limit = pageOf(limit, len(list.Letters))
-		page, err := store.List(ctx, filter)
-		if err != nil {
-			return list, err
-		}
-		for _, letter := range page.Letters {
-			list.Letters = append(list.Letters, letter.Summary())
-		}
-		if page.Next == 0 || limit > 0 && len(list.Letters) >= limit {
-			list.Next = page.Next
-			return list, nil
-		}
-		filter.After = page.Next
-	}
-}
-
-// pageOf is how many letters to ask for at once, so that not all of their bodies are in memory.
-func pageOf(limit, have int) int {
-	const most = 200
-	if limit == 0 {
-		return most
-	}
-	return min(limit-have, most)
-}
-
-func tellList(out io.Writer, list letterList, everything bool) error {
+func tellList(out io.Writer, list bridge.Letters, everything bool) error {
 	switch {
 	case len(list.Letters) == 0 && everything:
 		return say(out, "There are no dead letters.")
@@ -125,21 +90,26 @@ func deadShowCommand() *cobra.Command {
 	}
 	without := cmd.Flags().Bool("no-body", false, "leave the bodies out")
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
-		letters, err := find(cmd.Context(), deadletter.NewStore(b.JetStream(), b.names), args)
+		letters, err := b.find(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
 		documents := make([]deadletter.Document, 0, len(letters))
 		for _, letter := range letters {
-			documents = append(documents, letter.Document(!*without))
+			request := bridge.ShowRequest{Sequence: letter.Sequence, Body: !*without}
+			document, err := ask[deadletter.Document](cmd.Context(), &b.querier, queryShow, request)
+			if err != nil {
+				return err
+			}
+			documents = append(documents, document)
 		}
 		if asJSON {
 			return printJSON(cmd.OutOrStdout(), struct {
 				Letters []deadletter.Document `json:"letters"`
 			}{documents})
 		}
-		for i, letter := range letters {
-			if err := tellLetter(cmd.OutOrStdout(), letter, documents[i]); err != nil {
+		for _, document := range documents {
+			if err := tellLetter(cmd.OutOrStdout(), document); err != nil {
 				return err
 			}
 		}
@@ -154,7 +124,7 @@ func someIDs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func tellLetter(out io.Writer, letter deadletter.Stored, d deadletter.Document) error {
+func tellLetter(out io.Writer, d deadletter.Document) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Dead letter %d\n", d.Sequence)
 	for _, part := range []struct{ name, value string }{
@@ -183,7 +153,7 @@ func tellLetter(out io.Writer, letter deadletter.Stored, d deadletter.Document) 
 	case d.Base64 != nil:
 		fmt.Fprintf(&b, "  body        %d bytes that are no text\n%x\n", len(d.Base64), d.Base64)
 	default:
-		fmt.Fprintf(&b, "  body        %d bytes, left out\n", len(letter.Original.Data))
+		fmt.Fprintf(&b, "  body        %d bytes, left out\n", d.Size)
 	}
 	return say(out, "%s", strings.TrimSuffix(b.String(), "\n"))
 }

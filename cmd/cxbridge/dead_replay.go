@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
 )
 
@@ -17,18 +19,10 @@ type replay struct {
 	keep      bool
 	perSecond float64
 
-	store  *deadletter.Store
-	tell   func(replayRow) error // of each letter, at once
-	rows   []replayRow
-	failed int
-}
-
-// replayRow tells in JSON what became of a letter.
-type replayRow struct {
-	Sequence  uint64 `json:"sequence"`
-	CommandID string `json:"command_id,omitempty"` // of the letter
-	ReplayID  string `json:"replay_id,omitempty"`  // of the new command
-	Error     string `json:"error,omitempty"`      // why the letter cannot be replayed
+	bus  *bus
+	tell func(bridge.ReplayedRow) error // of each letter, at once
+	done bridge.Replayed
+	not  int // replayed
 }
 
 func deadReplayCommand() *cobra.Command {
@@ -49,17 +43,17 @@ func deadReplayCommand() *cobra.Command {
 		return r.check(cmd, args)
 	}
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
-		r.store, r.rows = deadletter.NewStore(b.JetStream(), b.names), []replayRow{}
-		r.tell = func(row replayRow) error { return r.line(cmd, row) }
+		r.bus, r.done = b, bridge.Replayed{DryRun: r.dryRun, Letters: []bridge.ReplayedRow{}}
+		r.tell = func(row bridge.ReplayedRow) error { return r.line(cmd, row) }
 		if asJSON {
-			r.tell = func(replayRow) error { return nil }
+			r.tell = func(bridge.ReplayedRow) error { return nil }
 		}
 		err := r.run(cmd.Context(), args)
+		if !r.dryRun {
+			err = errors.Join(err, b.tellAlone(cmd, queryReplay))
+		}
 		if asJSON {
-			return errors.Join(err, printJSON(cmd.OutOrStdout(), struct {
-				DryRun  bool        `json:"dry_run"`
-				Letters []replayRow `json:"letters"`
-			}{r.dryRun, r.rows}))
+			return errors.Join(err, printJSON(cmd.OutOrStdout(), r.done))
 		}
 		if err != nil {
 			return err
@@ -69,77 +63,85 @@ func deadReplayCommand() *cobra.Command {
 }
 
 func (r *replay) run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		filter, err := r.filter()
-		if err != nil {
-			return err
-		}
-		return r.store.ReplayAll(ctx, filter, deadletter.Bulk{PerSecond: r.perSecond, DryRun: r.dryRun, Drop: !r.keep}, r.note)
-	}
-	letters, err := find(ctx, r.store, args)
+	letters, err := r.letters(ctx, r.bus, args)
 	if err != nil {
 		return err
 	}
 	pace := rate.NewLimiter(rate.Inf, 1)
-	if r.perSecond > 0 {
+	if r.perSecond > 0 && !r.dryRun {
 		pace.SetLimit(rate.Limit(r.perSecond))
 	}
-	for _, letter := range letters {
-		if err := r.one(ctx, letter, pace); err != nil {
+	for part := range slices.Chunk(letters, r.atOnce()) {
+		if err := pace.Wait(ctx); err != nil {
+			return err
+		}
+		if err := r.some(ctx, part); err != nil {
 			return err
 		}
 	}
-	if r.failed > 0 {
-		return fmt.Errorf("%s not replayed", counted(r.failed, "letter"))
+	if r.not > 0 && len(args) > 0 {
+		return fmt.Errorf("%s not replayed", counted(r.not, "letter"))
 	}
 	return nil
 }
 
-// one replays a letter that was asked for.
-func (r *replay) one(ctx context.Context, letter deadletter.Stored, pace *rate.Limiter) error {
+// atOnce is how many letters are asked for at once: one, so that of no more it is not known whether they were replayed if the answer does not come.
+func (r *replay) atOnce() int {
 	if r.dryRun {
-		return r.note(deadletter.Replayed{Letter: letter, Err: r.store.Replayable(letter)})
+		return 50
 	}
-	if err := pace.Wait(ctx); err != nil {
-		return err
-	}
-	id, err := r.store.Replay(ctx, letter, r.keep)
-	if errors.Is(err, deadletter.ErrNotReplayable) {
-		return r.note(deadletter.Replayed{Letter: letter, Err: err})
-	}
-	if err != nil {
-		return err
-	}
-	err = r.note(deadletter.Replayed{Letter: letter, CommandID: id})
-	if dropped := r.drop(ctx, letter); dropped != nil {
-		err = errors.Join(err, fmt.Errorf("it was replayed as command %s, but: %w", id, dropped))
-	}
-	return err
+	return 1
 }
 
-func (r *replay) drop(ctx context.Context, letter deadletter.Stored) error {
-	if r.keep {
-		return nil
+func (r *replay) some(ctx context.Context, letters []deadletter.Summary) error {
+	request := bridge.ReplayRequest{Keep: r.keep, DryRun: r.dryRun}
+	for _, letter := range letters {
+		request.Sequences = append(request.Sequences, letter.Sequence)
 	}
-	if err := r.store.Drop(ctx, letter.Seq); err != nil && !errors.Is(err, deadletter.ErrNotFound) {
-		return err
+	answer, err := ask[bridge.Replayed](ctx, &r.bus.querier, queryReplay, request)
+	if err != nil {
+		return r.unsure(letters[0], err)
+	}
+	for _, row := range answer.Letters {
+		if err := r.note(row); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// unsure tells what to do about a letter of which it is not known whether it was replayed.
+func (r *replay) unsure(letter deadletter.Summary, err error) error {
+	var failure *failureError
+	name := letterName(letter.Sequence, letter.CommandID)
+	switch {
+	case r.dryRun, errors.As(err, &failure):
+		return fmt.Errorf("replay %s: %w", name, err)
+	case r.keep:
+		return fmt.Errorf("replay %s: %w; look whether it was, before you replay it again: cxbridge explain %s", name, err, plain(letter.CommandID))
+	}
+	return fmt.Errorf("replay %s: %w; to replay it again does no harm, because its command has the same id each time", name, err)
 }
 
 // note keeps and tells what became of a letter.
-func (r *replay) note(done deadletter.Replayed) error {
-	row := replayRow{Sequence: done.Letter.Seq, CommandID: done.Letter.CommandID, ReplayID: done.CommandID}
-	if done.Err != nil {
-		r.failed++
-		row.Error = done.Err.Error()
+func (r *replay) note(row bridge.ReplayedRow) error {
+	r.done.Letters = append(r.done.Letters, row)
+	if row.Error == "" {
+		return r.tell(row)
 	}
-	r.rows = append(r.rows, row)
+	if row.Failed {
+		if row.ReplayID != "" {
+			return errors.Join(r.tell(bridge.ReplayedRow{Sequence: row.Sequence, CommandID: row.CommandID, ReplayID: row.ReplayID}),
+				fmt.Errorf("it was replayed as command %s, but: %s", row.ReplayID, plain(row.Error)))
+		}
+		return errors.New(row.Error)
+	}
+	r.not++
 	return r.tell(row)
 }
 
-func (r *replay) line(cmd *cobra.Command, row replayRow) error {
-	name := letterName(deadletter.Stored{Seq: row.Sequence, Letter: deadletter.Letter{CommandID: row.CommandID}})
+func (r *replay) line(cmd *cobra.Command, row bridge.ReplayedRow) error {
+	name := letterName(row.Sequence, row.CommandID)
 	switch {
 	case row.Error != "":
 		return say(cmd.OutOrStdout(), "Not replayed: %s", plain(row.Error))
@@ -150,12 +152,12 @@ func (r *replay) line(cmd *cobra.Command, row replayRow) error {
 }
 
 func (r *replay) sum(cmd *cobra.Command) error {
-	if len(r.rows) == 0 {
+	if len(r.done.Letters) == 0 {
 		return say(cmd.OutOrStdout(), "No dead letter matches.")
 	}
 	verb := "replayed"
 	if r.dryRun {
 		verb = "would be replayed"
 	}
-	return say(cmd.OutOrStdout(), "%s %s.", counted(len(r.rows)-r.failed, "letter"), verb)
+	return say(cmd.OutOrStdout(), "%s %s.", counted(len(r.done.Letters)-r.not, "letter"), verb)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 	"github.com/cxbridge/cxbridge/bridge/deadletter"
 	"github.com/cxbridge/cxbridge/subjects"
@@ -83,12 +84,15 @@ func (b *deadBus) webhook() deadletter.Letter {
 func (b *deadBus) run(status int, args ...string) string {
 	b.Helper()
 	var out, errOut bytes.Buffer
-	got := execute(b.ctx(), append(args, "--nats", b.url, "--timeout", natstest.Patience.String()), &out, &errOut)
+	got := execute(b.ctx(), append(args, "--nats", b.url, "--timeout", natstest.Patience.String(), "--wait", natstest.Patience.String()), &out, &errOut)
 	if got != status {
 		b.Fatalf("cxbridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &out, &errOut)
 	}
 	if status != exitDone && errOut.Len() == 0 {
 		b.Errorf("cxbridge %s: exit status %d without a word", strings.Join(args, " "), status)
+	}
+	if status == exitDone {
+		return out.String()
 	}
 	return out.String() + errOut.String()
 }
@@ -180,7 +184,7 @@ func TestDeadListShowsNoBodies(t *testing.T) {
 		{[]string{"--after", "2"}, []uint64{3}},
 		{[]string{"--limit", "2"}, []uint64{1, 2}},
 	} {
-		list := decode[letterList](b, b.run(exitDone, append([]string{"dead", "list", "--json"}, test.args...)...))
+		list := decode[bridge.Letters](b, b.run(exitDone, append([]string{"dead", "list", "--json"}, test.args...)...))
 		var got []uint64
 		for _, l := range list.Letters {
 			got = append(got, l.Sequence)
@@ -235,9 +239,7 @@ func TestDeadReplayPublishesANewCommand(t *testing.T) {
 	b.contains(text, "as command "+made["c1"][0], "1 letter replayed")
 	b.expectLeft(2, 3)
 
-	answer := decode[struct {
-		Letters []replayRow `json:"letters"`
-	}](b, b.run(exitDone, "dead", "replay", "--status", "unknown", "--keep", "--json"))
+	answer := decode[bridge.Replayed](b, b.run(exitDone, "dead", "replay", "--status", "unknown", "--keep", "--json"))
 	if len(answer.Letters) != 1 || answer.Letters[0].ReplayID != b.commands()["c2"][0] {
 		t.Errorf("dead replay --json = %+v", answer)
 	}

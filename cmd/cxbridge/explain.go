@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/explain"
+	"github.com/cxbridge/cxbridge/subjects"
 )
 
 func explainCommand() *cobra.Command {
@@ -29,14 +31,13 @@ func explainCommand() *cobra.Command {
 		return oneID(cmd, args)
 	}
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
-		e := explain.New(b.JetStream(), b.names)
-		var account explain.Account
-		var err error
+		request := bridge.ExplainRequest{Conversation: subjects.StringID(conversation)}
 		if conversation != "" {
-			account, err = e.Conversation(cmd.Context(), conversation, time.Now().Add(-time.Duration(newer)))
+			request.NewerThan = time.Duration(newer).String()
 		} else {
-			account, err = e.Explain(cmd.Context(), args[0])
+			request.ID = args[0]
 		}
+		account, err := ask[explain.Account](cmd.Context(), &b.querier, queryExplain, request)
 		if err != nil {
 			return err
 		}

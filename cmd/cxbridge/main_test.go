@@ -70,7 +70,7 @@ func TestHelpNamesEveryVerb(t *testing.T) {
 	if status := execute(t.Context(), []string{"--help"}, &out, os.Stderr); status != exitDone {
 		t.Fatalf("exit status %d", status)
 	}
-	for _, verb := range []string{"run", "demo", "check", "sim", "webhook", "bot", "inbox", "dead", "explain", "pause", "resume", "version"} {
+	for _, verb := range []string{"run", "demo", "check", "sim", "webhook", "bot", "inbox", "status", "dead", "explain", "pause", "resume", "version"} {
 		if !strings.Contains(out.String(), "\n  "+verb+" ") {
 			t.Errorf("--help does not name %s", verb)
 		}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxbridge/cxbridge/bridge"
 	"github.com/cxbridge/cxbridge/bridge/pause"
 )
 
@@ -16,39 +14,32 @@ func pauseCommand() *cobra.Command {
 		Use: "pause", Short: "Stop carrying out commands; webhooks go on", Args: noArgs,
 		Long: "Let all bridges begin no more calls at the API. Calls under way end, commands go on to be stored, and webhooks go on to be published.\n" +
 			"It lasts until cxbridge resume, also over restarts of the bridge.",
-	}, (*pause.Switch).Pause, "Commands are paused. They go on with: cxbridge resume", "Commands were paused before, since %s.")
+	}, queryPause, "Commands are paused. They go on with: cxbridge resume", "Commands were paused before, since %s.")
 }
 
 func resumeCommand() *cobra.Command {
 	return switchCommand(&cobra.Command{
 		Use: "resume", Short: "Go on carrying out commands", Args: noArgs,
 		Long: "Let the bridge go on with commands after cxbridge pause.",
-	}, (*pause.Switch).Resume, "Commands go on.", "Commands were not paused.")
+	}, queryResume, "Commands go on.", "Commands were not paused.")
 }
 
-// switched is the answer in JSON.
-type switched struct {
-	pause.State
-	Changed bool `json:"changed"`
-}
-
-func switchCommand(cmd *cobra.Command, turn func(s *pause.Switch, ctx context.Context, by, reason string) (pause.State, bool, error), done, before string) *cobra.Command {
+func switchCommand(cmd *cobra.Command, query, done, before string) *cobra.Command {
 	reason := cmd.Flags().String("reason", "", "why, for the others")
 	return busCommand(cmd, func(cmd *cobra.Command, b *bus, _ []string, asJSON bool) error {
-		bucket, err := b.JetStream().KeyValue(cmd.Context(), b.names.BridgeBucket())
-		if err != nil {
-			return fmt.Errorf("bucket %s: %w", b.names.BridgeBucket(), err)
+		turned, err := ask[bridge.Turned](cmd.Context(), &b.querier, query, bridge.TurnRequest{By: operator(), Reason: *reason})
+		if err == nil {
+			err = b.tellAlone(cmd, query)
 		}
-		state, changed, err := turn(pause.New(bucket, slog.New(slog.DiscardHandler)), cmd.Context(), operator(), *reason)
 		switch {
 		case err != nil:
 			return err
 		case asJSON:
-			return printJSON(cmd.OutOrStdout(), switched{State: state, Changed: changed})
-		case changed:
+			return printJSON(cmd.OutOrStdout(), turned)
+		case turned.Changed:
 			return say(cmd.OutOrStdout(), "%s", done)
-		case state.Paused:
-			return say(cmd.OutOrStdout(), before+"%s", state.Since.String(), aside(state))
+		case turned.Paused:
+			return say(cmd.OutOrStdout(), before+"%s", turned.Since.String(), aside(turned.State))
 		}
 		return say(cmd.OutOrStdout(), "%s", before)
 	})

@@ -24,7 +24,7 @@ func rootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), checkCommand(), simCommand(), webhookCommand(), botCommand(), inboxCommand(), versionCommand(),
-		deadCommand(), explainCommand(), pauseCommand(), resumeCommand(), asyncapiCommand())
+		statusCommand(), deadCommand(), explainCommand(), pauseCommand(), resumeCommand(), asyncapiCommand())
 	return root
 }
 

@@ -39,7 +39,7 @@ func about(query string) string {
 	case "bridge.dead.drop":
 		return "Deletes dead letters for good: {\"sequences\", \"dry_run\"}; only the first is needed."
 	case "bridge.dead.list":
-		return "Dead letters without their bodies: {\"reasons\", \"statuses\", \"subject\", \"command_id\", \"older_than\", \"newer_than\", \"after\", \"limit\"}, all optional."
+		return "Dead letters without their bodies: {\"reasons\", \"statuses\", \"subject\", \"command_id\", \"older_than\", \"newer_than\", \"after\", \"limit\"}, all optional. What was left out, by the limit or because a message takes no more, begins after \"next\" of the answer."
 	case "bridge.dead.replay":
 		return "Publishes commands anew from their dead letters: {\"sequences\", \"keep\", \"dry_run\"}; only the first is needed."
 	case "inbox.list":
