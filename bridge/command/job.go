@@ -203,7 +203,7 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 	case record.Outcome != nil:
 		j.found = true
 		j.shift.metrics.repeats.Inc()
-		return 0, j.answer(*record.Outcome)
+		return 0, j.answer(record.Outcome)
 	case record.Claim != nil:
 		j.goOn(record.Progress)
 		return 0, j.interrupted(*record.Claim)
@@ -215,9 +215,9 @@ func (j *job) lookUp(ctx context.Context) (time.Duration, state) {
 }
 
 // answer goes on with an outcome that stands in the ledger.
-func (j *job) answer(stands ledger.Outcome) state {
+func (j *job) answer(stands *ledger.Outcome) state {
 	stands.Result.CommandID = j.id // JSON does not keep every id as it is
-	j.stands, j.ended, j.unrecorded = &stands, nil, false
+	j.stands, j.ended, j.unrecorded = stands, nil, false
 	return j.buried
 }
 

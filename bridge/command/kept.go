@@ -46,7 +46,7 @@ func (j *job) resume(kept keptAnswer) state {
 		j.contact = f.contact
 	}
 	if kept.outcome != nil {
-		return j.settle(*kept.outcome)
+		return j.settle(kept.outcome)
 	}
 	if j.kind == subjects.ConversationStart && j.command.Start.Contact != nil && !f.contact.IsZero() {
 		return j.remember(CreateItsContact)

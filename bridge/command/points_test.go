@@ -53,8 +53,8 @@ func (l pointedLedger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claim,
 	return around(ctx, l.point, "claim", func() (ledger.Claim, error) { return l.epochRecords.Claim(ctx, c) })
 }
 
-func (l pointedLedger) Settle(ctx context.Context, o ledger.Outcome) (ledger.Outcome, error) {
-	return around(ctx, l.point, "outcome", func() (ledger.Outcome, error) { return l.epochRecords.Settle(ctx, o) })
+func (l pointedLedger) Settle(ctx context.Context, o *ledger.Outcome) (*ledger.Outcome, error) {
+	return around(ctx, l.point, "outcome", func() (*ledger.Outcome, error) { return l.epochRecords.Settle(ctx, o) })
 }
 
 type pointedWriter struct {

@@ -27,7 +27,7 @@ type verdict struct {
 }
 
 // outcome is all that the ledger remembers of how a command ended.
-func (j *job) outcome(v verdict) ledger.Outcome {
+func (j *job) outcome(v verdict) *ledger.Outcome {
 	r := subjects.Result{
 		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: cut(v.detail, maxDetail), Tenant: j.shift.tenant,
 		ConversationID: j.conversation, MessageID: j.message, ContactID: j.contact, Attempts: j.attempts, HTTPStatus: j.httpStatus,
@@ -36,7 +36,7 @@ func (j *job) outcome(v verdict) ledger.Outcome {
 	if len(r.Response) > maxResponse {
 		r.Response = nil
 	}
-	return ledger.Outcome{
+	return &ledger.Outcome{
 		Result: r, Key: j.key, ReplyTo: j.replyTo, DeadLetter: v.status.DeadLetter(), History: j.history,
 		MessageID: j.message.String(), Fingerprint: j.fingerprint(), After: j.after,
 	}
@@ -59,15 +59,26 @@ func (j *job) resultID() string {
 	return "result-" + subjects.Token(r.CommandID)
 }
 
-// resultMessage makes the message for a subject; the trace of the command goes on in it.
-func (j *job) resultMessage(subject string) (*nats.Msg, error) {
+// envelope is the header of a result. It is used again, as it takes more than a kilobyte.
+type envelope struct {
+	header nats.Header
+	values []string // all of them share one array
+}
+
+func newEnvelope() *envelope {
+	const most = 16
+	return &envelope{make(nats.Header, most), make([]string, 0, most)}
+}
+
+// resultMessage makes the message for a subject, in an envelope; the trace of the command goes on in it.
+func (j *job) resultMessage(subject string, e *envelope) (*nats.Msg, error) {
 	body, err := j.stands.ResultJSON()
 	if err != nil {
 		return nil, err
 	}
 	r, original := j.stands.Result, j.parcel.Header()
-	const most = 16
-	h, values := make(nats.Header, most), make([]string, 0, most) // all values share one array
+	clear(e.header)
+	h, values := e.header, e.values[:0]
 	for _, each := range [...]struct{ name, value string }{
 		{subjects.HeaderCESpecVersion, subjects.CESpecVersion},
 		{subjects.HeaderCEID, j.resultID()},

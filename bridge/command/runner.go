@@ -53,7 +53,7 @@ type Deps struct {
 	Tracer     trace.Tracer // nil: nothing is traced
 }
 
-// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options.
+// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options, and must not hold anything of the message when it has returned.
 type Publisher interface {
 	PublishMsg(ctx context.Context, message *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
@@ -68,7 +68,7 @@ type records interface {
 type epochRecords interface {
 	Claim(ctx context.Context, c ledger.Claim) (ledger.Claim, error)
 	Release(ctx context.Context, c ledger.Claim, p ledger.Progress) (uint64, error)
-	Settle(ctx context.Context, o ledger.Outcome) (ledger.Outcome, error)
+	Settle(ctx context.Context, o *ledger.Outcome) (*ledger.Outcome, error)
 }
 
 // Runner carries out commands, one term after the other.
@@ -91,6 +91,8 @@ type Runner struct {
 	gate     *gate
 	metrics  *metrics
 
+	envelopes sync.Pool
+
 	silenceLimit time.Duration // for a consumer of an earlier term to tell its position, before that is taken from the bucket
 	stuckLimit   time.Duration // for the consumer of this term to be of use, before the term is given up
 
@@ -111,7 +113,7 @@ func New(cfg Config, deps Deps) (*Runner, error) {
 		cfg: cfg, names: deps.Names, tenant: deps.Tenant, js: deps.JetStream, writer: deps.Publisher, bucket: deps.Bucket, numbered: deps.Numbered, conn: deps.Conn,
 		ledger: deps.Ledger, api: deps.API, contacts: deps.Contacts, layout: deps.Layout, log: deps.Log, tracer: deps.Tracer,
 		silenceLimit: time.Second, stuckLimit: time.Minute,
-		gate:  newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log),
+		gate: newGate(cfg.RatePerSecond, cfg.RateBurst, deps.Log), envelopes: sync.Pool{New: func() any { return newEnvelope() }},
 		begin: func(ctx context.Context, epoch uint64) (epochRecords, error) { return deps.Ledger.Begin(ctx, epoch) },
 	}
 	r.gate.limitCalls(cfg.MaxInFlight)

@@ -26,8 +26,8 @@ func (j *job) conclude(v verdict) state {
 	return j.settle(j.outcome(v))
 }
 
-func (j *job) settle(o ledger.Outcome) state {
-	j.ended = &o
+func (j *job) settle(o *ledger.Outcome) state {
+	j.ended = o
 	return func(ctx context.Context) (time.Duration, state) {
 		stands, err := j.shift.epoch.Settle(ctx, o)
 		if errors.Is(err, ledger.ErrUnreadable) && !errors.Is(err, ledger.ErrFenced) {
@@ -69,7 +69,9 @@ func (j *job) original() bool {
 // announced publishes the result. The stream takes one message on the subject, so that there is one result.
 func (j *job) announced(ctx context.Context) (time.Duration, state) {
 	subject := j.shift.names.Result(j.stands.Result.Command, j.stands.Result.CommandID)
-	m, err := j.resultMessage(subject)
+	e := j.shift.envelopes.Get().(*envelope)
+	defer j.shift.envelopes.Put(e)
+	m, err := j.resultMessage(subject, e)
 	if err == nil {
 		span := j.story.publish(m)
 		err = j.shift.publishOnce(ctx, m)
@@ -129,7 +131,7 @@ func (j *job) replied(context.Context) (time.Duration, state) {
 	if j.replyTo == "" {
 		return 0, j.acknowledged
 	}
-	m, err := j.resultMessage(j.replyTo)
+	m, err := j.resultMessage(j.replyTo, newEnvelope())
 	if err == nil {
 		j.story.reply(m)
 		err = j.shift.conn.PublishMsg(m)

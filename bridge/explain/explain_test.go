@@ -98,7 +98,7 @@ func (b *bus) claim(id string) {
 func (b *bus) settle(r subjects.Result, history ...subjects.Attempt) {
 	b.Helper()
 	o := ledger.Outcome{Result: r, Key: "conversation/42", MessageID: r.MessageID.String(), History: history, DeadLetter: r.Status.DeadLetter()}
-	if _, err := b.epoch.Settle(b.ctx(), o); err != nil {
+	if _, err := b.epoch.Settle(b.ctx(), &o); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -28,10 +28,10 @@ func TestAZombieCanNeitherClaimNorSettleNorRelease(t *testing.T) {
 			t.Errorf("claim of a zombie was stored: %+v", found.Claim)
 		}
 	}
-	if _, err := zombie.Settle(testContext(t), outcomeOf("a", "100")); !errors.Is(err, ErrFenced) {
+	if _, err := zombie.Settle(testContext(t), new(outcomeOf("a", "100"))); !errors.Is(err, ErrFenced) {
 		t.Errorf("zombie settled: %v", err)
 	}
-	if _, err := zombie.Settle(testContext(t), outcomeOf("c", "100")); !errors.Is(err, ErrFenced) {
+	if _, err := zombie.Settle(testContext(t), new(outcomeOf("c", "100"))); !errors.Is(err, ErrFenced) {
 		t.Errorf("zombie settled without a claim: %v", err)
 	}
 	if _, err := zombie.Release(testContext(t), claimed, Progress{}); !errors.Is(err, ErrFenced) {
@@ -155,7 +155,7 @@ func TestReplicated(t *testing.T) {
 	leader.Stop()
 	eventually(t, func() error { _, err := e.Claim(testContext(t), claimOf("after", "one")); return err })
 	eventually(t, func() error { _, err := e.Claim(testContext(t), claimOf("0-0", "two")); return onlyClaimed(err) })
-	eventually(t, func() error { _, err := e.Settle(testContext(t), outcomeOf("after", "m-after")); return err })
+	eventually(t, func() error { _, err := e.Settle(testContext(t), new(outcomeOf("after", "m-after"))); return err })
 	made := func(id string) bool {
 		var found bool
 		eventually(t, func() error {
@@ -182,7 +182,7 @@ func claimAndSettle(t *testing.T, e *Epoch, c Claim) {
 		t.Errorf("claim: %v", err)
 		return
 	}
-	if _, err := e.Settle(t.Context(), outcomeOf(c.CommandID, "m-"+c.CommandID)); err != nil {
+	if _, err := e.Settle(t.Context(), new(outcomeOf(c.CommandID, "m-"+c.CommandID))); err != nil {
 		t.Errorf("settle: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -108,7 +109,7 @@ type Record struct {
 	Progress Progress      // when the last claim that was given back was
 }
 
-// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options.
+// Publisher stores messages; a [jetstream.JetStream] is one. It need not take options, and must not hold anything of the message when it has returned.
 type Publisher interface {
 	PublishMsg(ctx context.Context, message *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
@@ -124,6 +125,8 @@ type Ledger struct {
 	made   *made
 	tries  int
 	own    atomic.Pointer[Epoch] // the latest that was begun here, until another one is seen
+
+	conditions sync.Pool
 }
 
 // New returns the ledger in the stream that names tell, which writes by means of js. It does no input or output.
@@ -133,7 +136,7 @@ func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger
 
 // NewWith is [New] with another way to write to the stream.
 func NewWith(js jetstream.JetStream, writer Publisher, names subjects.Names, log *slog.Logger) *Ledger {
-	l := &Ledger{js: js, writer: writer, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries}
+	l := &Ledger{js: js, writer: writer, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries, conditions: sync.Pool{New: newConditions}}
 	l.made = newMade(l)
 	return l
 }

@@ -119,11 +119,11 @@ func mustRelease(t *testing.T, e *Epoch, c Claim) uint64 {
 
 func mustSettle(t *testing.T, e *Epoch, o Outcome) Outcome {
 	t.Helper()
-	stands, err := e.Settle(testContext(t), o)
+	stands, err := e.Settle(testContext(t), &o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stands
+	return *stands
 }
 
 func mustFind(t *testing.T, l *Ledger, id string) Record {
@@ -233,7 +233,7 @@ func TestAFullLedgerIsNotAClaimedCommand(t *testing.T) {
 	}
 	_, err = e.Claim(testContext(t), claimOf("a", "two"))
 	wantClaimed(t, err, "one")
-	if _, err := e.Settle(testContext(t), outcomeOf("a", "100")); !errors.Is(err, ErrFull) {
+	if _, err := e.Settle(testContext(t), new(outcomeOf("a", "100"))); !errors.Is(err, ErrFull) {
 		t.Errorf("outcome in a full ledger: %v", err)
 	}
 }

@@ -72,7 +72,7 @@ func TestManySearchesAtOnceShareOneReading(t *testing.T) {
 	const outcomes, searches = 300, 100
 	for i := range outcomes {
 		id := fmt.Sprint(i)
-		if _, err := e.Settle(testContext(t), outcomeOf(id, "m"+id)); err != nil {
+		if _, err := e.Settle(testContext(t), new(outcomeOf(id, "m"+id))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestASearchGoesOnAfterARestartOfTheServer(t *testing.T) {
 	mustSettle(t, e, outcomeOf("a", "100"))
 	madeByAnother(t, l, longAgo(), "x")
 	server.Restart(t)
-	eventually(t, func() error { _, err := e.Settle(testContext(t), outcomeOf("b", "200")); return err })
+	eventually(t, func() error { _, err := e.Settle(testContext(t), new(outcomeOf("b", "200"))); return err })
 	made := madeByAnother(t, l, longAgo(), "x")
 	if !made("100") || !made("200") {
 		t.Error("a message is missing")

@@ -40,32 +40,20 @@ type releaseRecord struct {
 type outcomeRecord struct {
 	Version     int                `json:"v"`
 	Epoch       uint64             `json:"epoch"`
-	Result      resultRecord       `json:"result"`
+	Result      *subjects.Result   `json:"result"`
 	Key         string             `json:"key,omitempty"`
 	ReplyTo     string             `json:"reply_to,omitempty"`
 	DeadLetter  bool               `json:"dead_letter,omitempty"`
 	History     []subjects.Attempt `json:"history,omitempty"`
 	MessageID   string             `json:"message_id,omitempty"`
 	Fingerprint string             `json:"fingerprint,omitempty"`
-}
 
-// resultRecord is a result that may have been encoded already, as it is published, too.
-type resultRecord struct {
-	subjects.Result
-	encoded json.RawMessage
-}
-
-func (r resultRecord) MarshalJSON() ([]byte, error) {
-	if r.encoded != nil {
-		return r.encoded, nil
-	}
-	return json.Marshal(r.Result)
+	encoded json.RawMessage // Result, if it has been encoded, as it is published, too
 }
 
 // encode encodes an outcome; the result, which is encoded already and most of it, is not gone over again.
 func (r *outcomeRecord) encode() ([]byte, error) {
-	result := r.Result.encoded
-	if result == nil {
+	if r.encoded == nil {
 		return json.Marshal(r)
 	}
 	rest := struct {
@@ -76,7 +64,7 @@ func (r *outcomeRecord) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(body[:len(body)-1], []byte(`,"result":`), result, body[len(body)-1:]), nil
+	return slices.Concat(body[:len(body)-1], []byte(`,"result":`), r.encoded, body[len(body)-1:]), nil
 }
 
 // plainOutcome is an outcomeRecord for encoding without its result.
@@ -110,14 +98,18 @@ func (r claimRecord) claim(seq uint64, at time.Time) Claim {
 
 func (o *Outcome) record(epoch uint64) *outcomeRecord {
 	return &outcomeRecord{
-		Version: recordVersion, Epoch: epoch, Result: resultRecord{o.Result, o.encoded}, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
+		Version: recordVersion, Epoch: epoch, Result: &o.Result, encoded: o.encoded, Key: o.Key, ReplyTo: o.ReplyTo, DeadLetter: o.DeadLetter, History: o.History,
 		MessageID: o.MessageID, Fingerprint: o.Fingerprint,
 	}
 }
 
 func (r *outcomeRecord) outcome(seq uint64, at time.Time) *Outcome {
+	result := r.Result
+	if result == nil {
+		result = new(subjects.Result)
+	}
 	return &Outcome{
-		Result: r.Result.Result, Key: r.Key, ReplyTo: r.ReplyTo, DeadLetter: r.DeadLetter, History: r.History, MessageID: r.MessageID,
+		Result: *result, Key: r.Key, ReplyTo: r.ReplyTo, DeadLetter: r.DeadLetter, History: r.History, MessageID: r.MessageID,
 		Fingerprint: r.Fingerprint, Seq: seq, At: at,
 	}
 }

@@ -13,12 +13,13 @@ import (
 // wins. It needs no claim: a command that was never claimed (malformed, expired, given up between two calls) can not be claimed afterwards.
 // Errors are those of [Epoch.Claim], without [*ClaimedError].
 //
-// An outcome that is larger than what the bus takes is recorded, and returned, without the response of the API.
-func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
-	stands, err := e.settle(ctx, &o)
+// An outcome that is larger than what the bus takes is recorded, and returned, without the response of the API. It is written to: its sequence, and that
+// its result is encoded.
+func (e *Epoch) Settle(ctx context.Context, o *Outcome) (*Outcome, error) {
+	stands, err := e.settle(ctx, o)
 	if errors.Is(err, nats.ErrMaxPayload) && o.Result.Response != nil {
 		o.DropResponse()
-		stands, err = e.settle(ctx, &o)
+		stands, err = e.settle(ctx, o)
 	}
 	if err != nil {
 		return o, fmt.Errorf("settle command %s: %w", o.Result.CommandID, err)
@@ -29,10 +30,9 @@ func (e *Epoch) Settle(ctx context.Context, o Outcome) (Outcome, error) {
 		at = time.Now()
 	}
 	e.ledger.recent.settled(stands, at)
-	return *stands, nil
+	return stands, nil
 }
 
-// settle passes outcomes on by their address: they are large, and hundreds of goroutines are here at a time, whose stacks would double.
 func (e *Epoch) settle(ctx context.Context, o *Outcome) (*Outcome, error) {
 	if o.Result.CommandID == "" {
 		return o, errors.New("a command id is needed")

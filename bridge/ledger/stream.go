@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -164,16 +165,30 @@ func wrongSequence(err error) bool {
 func (l *Ledger) publish(ctx context.Context, message *nats.Msg, on string, last uint64) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	if message.Header == nil {
-		message.Header = make(nats.Header, 3)
-	}
-	values := [...]string{l.stream, strconv.FormatUint(last, 10), on}
-	message.Header[jetstream.ExpectedStreamHeader] = values[0:1:1]
-	message.Header[jetstream.ExpectedLastSubjSeqHeader] = values[1:2:2]
+	c := l.conditions.Get().(*conditions)
+	defer l.conditions.Put(c)
+	return l.writer.PublishMsg(ctx, &nats.Msg{Subject: message.Subject, Header: c.header(message, l.stream, on, last), Data: message.Data})
+}
+
+// conditions are the headers of a publish. They are used again, as a map for each would be a quarter of what a claim allocates.
+type conditions struct {
+	all    nats.Header
+	values [3]string
+}
+
+func newConditions() any { return &conditions{all: make(nats.Header)} }
+
+// header returns the headers of a message and the conditions, until the next call.
+func (c *conditions) header(message *nats.Msg, stream, on string, last uint64) nats.Header {
+	clear(c.all)
+	maps.Copy(c.all, message.Header)
+	c.values = [...]string{stream, strconv.FormatUint(last, 10), on}
+	c.all[jetstream.ExpectedStreamHeader] = c.values[0:1:1]
+	c.all[jetstream.ExpectedLastSubjSeqHeader] = c.values[1:2:2]
 	if on != message.Subject {
-		message.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = values[2:3:3]
+		c.all[jetstream.ExpectedLastSubjSeqSubjHeader] = c.values[2:3:3]
 	}
-	return l.writer.PublishMsg(ctx, message)
+	return c.all
 }
 
 // refused finds out what error 10077 means: a takenError if the subject has a message, nil if it is about to have one, so that the publish is
