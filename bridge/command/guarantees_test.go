@@ -1,0 +1,230 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/bridge/ledger"
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// hooked is the ledger of a term in which something happens when a command has been claimed, or instead of its outcome being recorded.
+type hooked struct {
+	epochRecords
+	claimed func()
+	settle  func() error // nil error: the outcome is recorded
+}
+
+func (h hooked) Claim(ctx context.Context, c ledger.Claim) (ledger.Claim, error) {
+	claim, err := h.epochRecords.Claim(ctx, c)
+	h.claimed()
+	return claim, err
+}
+
+func (h hooked) Settle(ctx context.Context, o *ledger.Outcome) (*ledger.Outcome, error) {
+	if err := h.settle(); err != nil {
+		return o, err
+	}
+	return h.epochRecords.Settle(ctx, o)
+}
+
+// hook changes the ledger of a runner's terms.
+func hook(r *Runner, claimed func(), settle func() error) {
+	begin := r.begin
+	r.begin = func(ctx context.Context, epoch uint64) (epochRecords, error) {
+		e, err := begin(ctx, epoch)
+		return hooked{e, claimed, settle}, err
+	}
+}
+
+// TestALeaseThatGetsTooShortDuringTheClaimMakesNoCall: a claim may take long, and who is frozen in it must not call when it wakes.
+func TestALeaseThatGetsTooShortDuringTheClaimMakesNoCall(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	var mine atomic.Pointer[term]
+	hook(r, func() { mine.Load().invalid.Store(true) }, func() error { return nil })
+	x := run(t, r, 1)
+	mine.Store(x.term)
+	b.send(t, "a", 1, "x")
+	natstest.Eventually(t, "for the claim to be given back", func() bool {
+		if n := len(p.called); n > 0 {
+			t.Fatalf("%d calls", n)
+		}
+		return b.record(t, "a").Released > 0
+	})
+	x.crash(t)
+	if n := len(p.called); n > 0 {
+		t.Errorf("%d calls", n)
+	}
+	run(t, newRunner(t, b, p, testConfig()), 2)
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusDone || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAResultThatIsThereIsNotReplaced, not even when the stream has long forgotten its message id.
+func TestAResultThatIsThereIsNotReplaced(t *testing.T) {
+	b := newBus(t)
+	first := &nats.Msg{Subject: b.names.Result(subjects.MessageSend, "a"), Data: []byte(`{"command_id":"a","status":"done","attempts":7}`)}
+	if _, err := b.js.PublishMsg(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 1)
+	b.send(t, "a", 1, "x")
+	b.settled(t, 1)
+	if r := b.result(t, subjects.MessageSend, "a"); r.Attempts != 7 {
+		t.Errorf("%+v", r)
+	}
+	if n := b.count(t, b.names.ResultsStream()); n != 1 {
+		t.Errorf("%d results", n)
+	}
+}
+
+// TestNothingBehindAGapIsCarriedOutBeforeWhatIsMissing: somebody is given a command of a conversation and never acknowledges it, as a connection
+// that is lost does.
+func TestNothingBehindAGapIsCarriedOutBeforeWhatIsMissing(t *testing.T) {
+	const each = 6
+	b := newBus(t)
+	p := newPlatform(t, b)
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.send(t, "first", 7, "x")
+	b.result(t, subjects.MessageSend, "first") // the bridge pulls
+	inbox := b.conn.NewInbox()
+	lost, err := b.conn.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := "$JS.API.CONSUMER.MSG.NEXT." + b.names.CommandsStream() + "." + consumerName(1)
+	if err := b.conn.PublishRequest(next, inbox, []byte(`{"batch":1,"expires":600000000000}`)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range each {
+		b.send(t, fmt.Sprintf("0-%d", n), 1, fmt.Sprintf("text %d", n))
+	}
+	if m, err := lost.NextMsg(natstest.Patience); err != nil || m.Header.Get(subjects.HeaderMsgID) == "" {
+		t.Fatalf("nothing was lost: %v", err)
+	}
+	for n := range each {
+		if r := b.result(t, subjects.MessageSend, fmt.Sprintf("0-%d", n)); r.Status != subjects.StatusDone {
+			t.Errorf("%+v", r)
+		}
+	}
+	var texts []string
+	for _, d := range p.done() {
+		texts = append(texts, d.content)
+	}
+	if want := []string{"x", "text 0", "text 1", "text 2", "text 3", "text 4", "text 5"}; !slices.Equal(texts, want) {
+		t.Errorf("carried out %v", texts)
+	}
+}
+
+// TestACommandThatIsGivenUpAfterALostAnswerIsUnknown: it may have been carried out, although it may be repeated.
+func TestACommandThatIsGivenUpAfterALostAnswerIsUnknown(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, _ string, try int) behaviour {
+		if try == 1 {
+			return behaviour{lose: errLost}
+		}
+		return behaviour{refuse: errUnavailable}
+	}
+	cfg := testConfig()
+	cfg.RetryFor = 50 * time.Millisecond
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.command(t, subjects.ConversationHandoff, "a", `{"conversation_id":1}`)
+	if r := b.result(t, subjects.ConversationHandoff, "a"); r.Status != subjects.StatusUnknown || r.Reason != subjects.ReasonOutcomeUnknown {
+		t.Errorf("%+v", r)
+	}
+	b.settled(t, 1)
+	if n := b.letters(t); n != 1 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestASoftStopRecordsWhatCameOfACallAlsoIfTheBusIsAwayForAMoment: another process has nothing but the ledger.
+func TestASoftStopRecordsWhatCameOfACallAlsoIfTheBusIsAwayForAMoment(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold, silent: true} }
+	r := newRunner(t, b, p, testConfig())
+	var tries atomic.Int64
+	hook(r, func() {}, func() error {
+		if tries.Add(1) <= 3 {
+			return errors.New("the bus is away")
+		}
+		return nil
+	})
+	x := run(t, r, 1)
+	b.send(t, "a", 1, "x")
+	<-p.called
+	x.stop()
+	close(hold)
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.record(t, "a").Outcome; o == nil || o.Result.Status != subjects.StatusDone {
+		t.Errorf("the ledger does not know the outcome: %+v", o)
+	}
+}
+
+// TestAHandoffOfABridgeThatMayStillLiveIsNotRepeatedAtOnce: its call may be late, and would undo what comes next in the conversation.
+func TestAHandoffOfABridgeThatMayStillLiveIsNotRepeatedAtOnce(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, _ int) behaviour {
+		if op == DeliverToAgent {
+			return behaviour{hold: make(chan struct{})}
+		}
+		return behaviour{}
+	}
+	cfg := testConfig()
+	cfg.CallTimeout, cfg.EchoWait = time.Hour, time.Second // a late call may take an hour
+	x := run(t, newRunner(t, b, p, cfg), 1)
+	b.command(t, subjects.ConversationHandoff, "a", `{"conversation_id":1}`)
+	<-p.called
+	x.crash(t)
+	run(t, newRunner(t, b, p, cfg), 2)
+	for n := range 5 { // others go on meanwhile
+		b.send(t, fmt.Sprint(n), 2, fmt.Sprint(n))
+		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusDone {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := p.attempts(DeliverToAgent, "1", ""); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	if r := b.record(t, "a"); r.Claim == nil || r.Released > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAPullThatFindsAGapDoesNotTakeWhatIsBehindIt is the same as above at the place where it is decided.
+func TestAPullThatFindsAGapDoesNotTakeWhatIsBehindIt(t *testing.T) {
+	p := &pulling{shift: &shift{held: newHeld()}, at: &position{}, expected: 3}
+	for _, number := range []uint64{1, 2, 4, 1000} {
+		if err := p.take(numbered{number: number}); !errors.Is(err, errAstray) || p.held.len() != 0 || p.expected != 3 {
+			t.Errorf("delivery %d: %v, %d held", number, err, p.held.len())
+		}
+	}
+}
+
+// numbered is a delivery with a number.
+type numbered struct {
+	jetstream.Msg
+	number uint64
+}
+
+func (n numbered) Metadata() (*jetstream.MsgMetadata, error) {
+	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Consumer: n.number, Stream: n.number}}, nil
+}
