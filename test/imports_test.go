@@ -41,6 +41,7 @@ var floors = map[string]int{
 
 	"subjects":               1,
 	"cxapi":                  1,
+	"bridge/bound":           1,
 	"bridge/lane":            1,
 	"bridge/broker/embedded": 1, // a server in this process, for broker and spool
 	"bridge/telemetry":       1,

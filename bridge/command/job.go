@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	busPatience       = 10 * time.Second       // for what one state asks of the bus, and those shortly before it
+	busPatience       = 10 * time.Second       // for what one state asks of the bus, which may not answer: a request can get lost in a restart of the server
 	rivalWait         = time.Minute            // for another copy of the command, whose end wakes this one
 	invalidTermWait   = 200 * time.Millisecond // until the lease is renewed, or known to be lost
 	conversationPause = 10 * time.Second       // when a conversation has its 200 messages of the minute
@@ -101,13 +101,11 @@ func (j *job) arrived() time.Time { return j.shift.held.since.Add(j.begun) }
 // step runs states until one has to wait. When the bridge is stopping the lanes drop who waits, so a job that holds something the ledger has
 // yet to learn waits here.
 func (j *job) step(ctx context.Context) (time.Duration, bool) {
-	p := patience{whole: ctx}
-	defer p.end()
 	if j.state == nil {
 		j.state = j.start
 	}
 	for {
-		wait, next := j.state(p.begin())
+		wait, next := j.state(j.shift.patience.Of(ctx))
 		switch {
 		case next == nil && wait <= 0:
 			return 0, true
@@ -123,30 +121,6 @@ func (j *job) step(ctx context.Context) (time.Duration, bool) {
 		if pause(ctx, wait); ctx.Err() != nil {
 			return wait, false
 		}
-	}
-}
-
-// patience bounds what states ask of the bus, which must not take for ever: a request that was lost in a restart of the server is never
-// answered. States that follow one another within a second share one bound, as most take less than making one.
-type patience struct {
-	whole  context.Context
-	begun  time.Time
-	bound  context.Context
-	cancel context.CancelFunc
-}
-
-func (p *patience) begin() context.Context {
-	if now := time.Now(); p.bound == nil || now.Sub(p.begun) > busPatience/10 {
-		p.end()
-		p.begun = now
-		p.bound, p.cancel = context.WithTimeout(p.whole, busPatience)
-	}
-	return p.bound
-}
-
-func (p *patience) end() {
-	if p.cancel != nil {
-		p.cancel()
 	}
 }
 

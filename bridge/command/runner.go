@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/cxbridge/cxbridge/bridge/bound"
 	"github.com/cxbridge/cxbridge/bridge/lane"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
 	"github.com/cxbridge/cxbridge/subjects"
@@ -181,6 +182,7 @@ type shift struct {
 	former      *former
 	met         *met
 	pulls       chan struct{} // closed when the consumer is there
+	patience    *bound.Bounds // with the bus, for a state of a job
 
 	soft  context.Context // ended: nothing new is begun
 	hard  context.Context // ended: the bus is not written to any more
@@ -201,7 +203,7 @@ func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 	write, cut := context.WithCancel(hard)
 	defer cut()
 	s := &shift{
-		Runner: r, term: term, epochNumber: term.Epoch(), stream: r.names.CommandsStream(), held: newHeld(), pulls: make(chan struct{}),
+		Runner: r, term: term, epochNumber: term.Epoch(), stream: r.names.CommandsStream(), held: newHeld(), pulls: make(chan struct{}), patience: bound.New(busPatience),
 		sightings: newSightings(r.js, r.names, r.layout), former: newFormer(r.js, r.names), met: newMet(r.js, r.names),
 		soft: soft, hard: write, calls: hard, over: over,
 	}

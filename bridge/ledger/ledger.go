@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/cxbridge/cxbridge/bridge/bound"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -126,6 +127,7 @@ type Ledger struct {
 	tries  int
 	own    atomic.Pointer[Epoch] // the latest that was begun here, until another one is seen
 
+	attempts   *bound.Bounds
 	conditions sync.Pool
 }
 
@@ -136,7 +138,7 @@ func New(js jetstream.JetStream, names subjects.Names, log *slog.Logger) *Ledger
 
 // NewWith is [New] with another way to write to the stream.
 func NewWith(js jetstream.JetStream, writer Publisher, names subjects.Names, log *slog.Logger) *Ledger {
-	l := &Ledger{js: js, writer: writer, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries, conditions: sync.Pool{New: newConditions}}
+	l := &Ledger{js: js, writer: writer, names: names, stream: names.LedgerStream(), log: log, recent: newRecent(time.Now), tries: tries, attempts: bound.New(attemptTime), conditions: sync.Pool{New: newConditions}}
 	l.made = newMade(l)
 	return l
 }

@@ -163,11 +163,9 @@ func wrongSequence(err error) bool {
 
 // publish stores a record, on the condition that the last message on a subject has a sequence, or that there is none, if that is 0.
 func (l *Ledger) publish(ctx context.Context, message *nats.Msg, on string, last uint64) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
 	c := l.conditions.Get().(*conditions)
 	defer l.conditions.Put(c)
-	return l.writer.PublishMsg(ctx, &nats.Msg{Subject: message.Subject, Header: c.header(message, l.stream, on, last), Data: message.Data})
+	return l.writer.PublishMsg(l.attempts.Of(ctx), &nats.Msg{Subject: message.Subject, Header: c.header(message, l.stream, on, last), Data: message.Data})
 }
 
 // conditions are the headers of a publish. They are used again, as a map for each would be a quarter of what a claim allocates.
