@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -38,7 +40,7 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	took := time.Since(began)
 	f, cause := failed(err, j.ambiguous)
 	probe := j.shift.gate.made(&j.permit, f, cause.RetryAfter)
-	j.record(f, cause)
+	j.record(op, f, cause)
 	j.shift.metrics.called(j, op, f, began, took)
 	j.calling = false // not earlier: a panic up to here must not lead to a second call
 	if probe && f.down() {
@@ -52,31 +54,47 @@ func (j *job) call(context.Context) (time.Duration, state) {
 	case ActWait:
 		return 0, j.standBy(cause)
 	case ActRefuse:
-		v := verdict{subjects.StatusRefused, reasonOf(cause), j.refusal(op, f, cause)}
-		if exists := f == FailureAlready || f == FailureAlreadyOurs; exists && (op == CreateContact || op == CreateItsContact) {
-			j.taken = &v
-			return 0, j.release(0)
-		}
-		return 0, j.conclude(v)
+		return 0, j.refused(op, f, cause)
 	}
 	j.ambiguous = true
 	return 0, j.doubt(cause.Error())
 }
 
-// record keeps what the attempt came to. A lost answer is told as such, because the number of calls that may have been carried out decides to
-// whom an echo belongs.
-func (j *job) record(f Failure, cause *cxapi.Error) {
-	switch f {
-	case FailureNone:
-		j.note(j.httpStatus, subjects.ReasonNone, "")
-	case FailureLost:
-		j.httpStatus = cause.Status
-		j.note(cause.Status, subjects.ReasonOutcomeUnknown, cause.Error())
+// refused ends the command, unless it is about a contact that may be found, or made anew.
+func (j *job) refused(op Operation, f Failure, cause *cxapi.Error) state {
+	v := verdict{subjects.StatusRefused, reasonOf(cause), j.refusal(op, f, cause)}
+	switch exists := f == FailureAlready || f == FailureAlreadyOurs; {
+	case exists && (op == CreateContact || op == CreateItsContact):
+		if j.taken = &v; j.missed != nil {
+			j.taken, j.httpStatus = j.missed, http.StatusNotFound
+		}
+	case op == CreateConversation && f == FailureRefused && cause.Status == http.StatusNotFound && j.fromDirectory:
+		j.stale, j.missed, j.contact, j.fromDirectory = j.contact, &v, subjects.ID{}, false
 	default:
-		j.httpStatus = cause.Status
-		j.note(cause.Status, reasonOf(cause), cause.Error())
+		return j.conclude(v)
 	}
+	return j.release(0)
 }
+
+// record keeps what the attempt came to. A lost answer is told as such, because the number of calls that may have been carried out decides to
+// whom an echo belongs; so does which of the two calls of a conversation.start it was.
+func (j *job) record(op Operation, f Failure, cause *cxapi.Error) {
+	status, reason, detail := j.httpStatus, subjects.ReasonNone, ""
+	if f != FailureNone {
+		status, reason, detail = cause.Status, reasonOf(cause), cause.Error()
+		j.httpStatus = status
+	}
+	if f == FailureLost {
+		reason = subjects.ReasonOutcomeUnknown
+	}
+	if op == CreateItsContact {
+		detail = strings.TrimSpace(ofContact + " " + detail)
+	}
+	j.note(status, reason, detail)
+}
+
+// ofContact begins the detail of an attempt that was the call for the contact of a conversation.start.
+const ofContact = "contact:"
 
 // operation is the call that comes next.
 func (j *job) operation() Operation {

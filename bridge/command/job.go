@@ -69,7 +69,10 @@ type progress struct {
 
 	conversation, message, contact subjects.ID
 	contactSought                  bool
-	taken                          *verdict // the API says that the contact exists: how the command ends if it is not found
+	fromDirectory                  bool        // the contact was found there
+	stale                          subjects.ID // what was found there, and the API does not know, as it seems
+	missed                         *verdict    // how the command ends if that was not what the API does not know
+	taken                          *verdict    // the API says that the contact exists: how the command ends if it is not found
 	response                       json.RawMessage
 	httpStatus                     int
 	attempts                       int

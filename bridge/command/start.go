@@ -11,7 +11,7 @@ import (
 // A conversation.start that describes its contact takes two calls: the contact, and the conversation. Each has a claim of its own, given
 // back in between, and the id of the contact is in the directory before the second one begins, so that a retry does not create it again.
 // After a lost answer the first call is repeated: it is the API that refuses a second contact with the same address. It does not tell the
-// id then, but the directory or an event may.
+// id then, but the directory or an event may. A contact of the directory that the API does not know any more is made anew.
 
 // findContact looks the contact up that a conversation is to be started with, or of which the API says that it exists.
 func (j *job) findContact(ctx context.Context) (next state, err error) {
@@ -25,7 +25,7 @@ func (j *job) findContact(ctx context.Context) (next state, err error) {
 	if err != nil {
 		return nil, err
 	}
-	j.contact, j.contactSought = id, true
+	j.contact, j.contactSought, j.fromDirectory = id, true, !id.IsZero()
 	return nil, nil
 }
 
@@ -33,8 +33,11 @@ func (j *job) findContact(ctx context.Context) (next state, err error) {
 // because that may take a while.
 func (j *job) recall(ctx context.Context) (next state, err error) {
 	id, err := j.shift.contacts.Find(ctx, j.address())
-	if err == nil && id.IsZero() {
-		if id, err = j.shift.met.find(ctx, j.address()); err == nil && !id.IsZero() {
+	if err == nil && (id.IsZero() || id.String() == j.stale.String()) {
+		if id, err = j.shift.met.find(ctx, j.address()); err == nil && id.String() == j.stale.String() {
+			id = subjects.ID{}
+		}
+		if err == nil && !id.IsZero() {
 			err = j.shift.contacts.Remember(ctx, j.address(), id)
 		}
 	}

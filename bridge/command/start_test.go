@@ -102,3 +102,73 @@ func TestALostContactIsParked(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestAStartWhoseContactIsGoneMakesItAnew: the contact that the directory knows was deleted at the vendor.
+func TestAStartWhoseContactIsGoneMakesItAnew(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, contact, _ string, _ int) behaviour {
+		if op == CreateConversation && contact == "777" {
+			return behaviour{refuse: errNotFound}
+		}
+		return behaviour{}
+	}
+	r := newRunner(t, b, p, testConfig())
+	if err := r.contacts.Remember(t.Context(), "ann@example.test", subjects.NumberID(777)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, r, 1)
+	for _, each := range []struct {
+		id       string
+		attempts int
+	}{{"1", 3}, {"2", 1}} {
+		b.command(t, subjects.ConversationStart, each.id, startAnn)
+		if r := b.result(t, subjects.ConversationStart, each.id); r.Status != subjects.StatusDone || r.ContactID.String() != "9001" || r.Attempts != each.attempts {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := deedsOf(p, CreateContact); n != 1 {
+		t.Errorf("%d contacts", n)
+	}
+}
+
+// TestAStartThatIsNotFoundForAnotherReasonEnds: the contact is there, but its inbox is not.
+func TestAStartThatIsNotFoundForAnotherReasonEnds(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, _ int) behaviour {
+		if op == CreateConversation {
+			return behaviour{refuse: errNotFound}
+		}
+		return behaviour{refuse: errTaken}
+	}
+	r := newRunner(t, b, p, testConfig())
+	if err := r.contacts.Remember(t.Context(), "ann@example.test", subjects.NumberID(777)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, r, 1)
+	b.command(t, subjects.ConversationStart, "1", startAnn)
+	if r := b.result(t, subjects.ConversationStart, "1"); r.Status != subjects.StatusRefused || r.Reason != subjects.ReasonNotFound || r.HTTPStatus != 404 || r.Attempts != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestTheContactOfAnEarlierStartHasNoRightToAConversation: the earlier command made two calls, of which one made a conversation, and that is known.
+func TestTheContactOfAnEarlierStartHasNoRightToAConversation(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(op Operation, _, _ string, try int) behaviour {
+		if op == CreateConversation && try == 2 {
+			b.created(t, "8", "ann@example.test")
+			return behaviour{lose: errLost}
+		}
+		return behaviour{}
+	}
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	for _, id := range []string{"1", "2"} {
+		b.command(t, subjects.ConversationStart, id, startAnn)
+		if r := b.result(t, subjects.ConversationStart, id); r.Status != subjects.StatusDone {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -266,7 +266,7 @@ func (j *job) thing(r subjects.Result) string {
 func (j *job) loose(o ledger.Outcome) int {
 	calls := 0
 	for _, a := range o.History {
-		if a.Reason == subjects.ReasonNone || a.Reason == subjects.ReasonOutcomeUnknown {
+		if (a.Reason == subjects.ReasonNone || a.Reason == subjects.ReasonOutcomeUnknown) && !strings.HasPrefix(a.Detail, ofContact) {
 			calls++
 		}
 	}
