@@ -246,6 +246,29 @@ func TestQueriesAreAnswered(t *testing.T) {
 }
 
 // TestAnAnswerNeverBecomesAnEventOrAResult asks for answers where only the bridge may publish.
+func TestFailedQueriesTellByTheirCodeWhatIsWrong(t *testing.T) {
+	missing := errors.New("no such letter")
+	b := start(t, map[string]rpc.Query{
+		"wrong":   func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("%w: limit is needed", rpc.ErrRequest) },
+		"missing": func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("show: %w", &rpc.NotFoundError{Err: missing}) },
+		"slow":    func(ctx context.Context, _ []byte) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
+		"large":   func(context.Context, []byte) (any, error) { return strings.Repeat("x", 1<<20), nil },
+	})
+	for endpoint, want := range map[string][2]string{
+		"wrong": {"400", "request: limit is needed"}, "missing": {"404", "show: no such letter"}, "slow": {"504", "context deadline exceeded"},
+		"large": {"413", "the answer has 1048578 bytes, and a message takes 1048576"},
+	} {
+		header := nats.Header{}
+		if endpoint == "slow" {
+			header.Set("Cx-Timeout", "1ms")
+		}
+		answer := b.request(t, endpoint, header, "")
+		if got := [2]string{answer.Header.Get(micro.ErrorCodeHeader), answer.Header.Get(micro.ErrorHeader)}; got != want {
+			t.Errorf("%s: %q, want %q", endpoint, got, want)
+		}
+	}
+}
+
 func TestAnAnswerNeverBecomesAnEventOrAResult(t *testing.T) {
 	b := start(t, map[string]rpc.Query{"bridge.status": func(context.Context, []byte) (any, error) { return "forged", nil }})
 	heard, err := b.conn.SubscribeSync(">")

@@ -38,8 +38,7 @@ func acts(query string) bool {
 
 const (
 	defaultWait = time.Minute
-	mostWait    = time.Hour       // as the service allows
-	waitLonger  = 5 * time.Second // for a bridge to say itself that its time is over
+	mostWait    = time.Hour // as the service allows
 )
 
 // querier asks a bridge on the bus. Where none can be asked it answers itself, with the code of the bridge, from the streams.
@@ -133,7 +132,7 @@ func (q *querier) request(ctx context.Context, query string, body []byte) ([]byt
 	message := nats.NewMsg(q.names.RPCSubject(query))
 	message.Header.Set(subjects.HeaderTimeout, q.wait.String())
 	message.Data = body
-	limit, cancel := context.WithTimeout(ctx, q.wait+waitLonger)
+	limit, cancel := context.WithTimeout(ctx, q.wait+q.wait/10) // a bridge whose time is over says so itself
 	defer cancel()
 	limit, done := q.watch(limit, message.Subject)
 	defer done()

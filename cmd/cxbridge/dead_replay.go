@@ -49,7 +49,7 @@ func deadReplayCommand() *cobra.Command {
 			r.tell = func(bridge.ReplayedRow) error { return nil }
 		}
 		err := r.run(cmd.Context(), args)
-		if !r.dryRun {
+		if slices.ContainsFunc(r.done.Letters, func(row bridge.ReplayedRow) bool { return row.ReplayID != "" }) {
 			err = errors.Join(err, b.tellAlone(cmd, queryReplay))
 		}
 		if asJSON {

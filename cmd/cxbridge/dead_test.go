@@ -21,10 +21,11 @@ import (
 // deadBus is a bus with dead letters, as an operator sees it from the command line.
 type deadBus struct {
 	*testing.T
-	url   string
-	names subjects.Names
-	js    jetstream.JetStream
-	store *deadletter.Store
+	server *natstest.Server
+	url    string
+	names  subjects.Names
+	js     jetstream.JetStream
+	store  *deadletter.Store
 }
 
 func startDeadBus(t *testing.T) *deadBus {
@@ -66,7 +67,7 @@ func (b *deadBus) message(id string, status subjects.Status, reason subjects.Rea
 	return deadletter.Letter{
 		Subject: b.names.DeadCommand(subjects.MessageSend), CommandID: id, Status: status, Reason: reason, Detail: "detail of " + id, Attempts: 1,
 		Original: deadletter.Original{
-			Subject: "cx.cmd.message.send", Header: nats.Header{"Traceparent": {"00-trace"}},
+			Subject: b.names.Command(subjects.MessageSend), Header: nats.Header{"Traceparent": {"00-trace"}},
 			Data: []byte(`{"conversation_id":42,"content":"something secret"}`),
 		},
 		History:  []subjects.Attempt{{At: subjects.Time{Time: time.Now()}, HTTPStatus: 404, Reason: reason, Detail: "attempt of " + id}},
@@ -80,11 +81,23 @@ func (b *deadBus) webhook() deadletter.Letter {
 	}
 }
 
+// on adds to a command line where the bus is, and patience.
+func (b *deadBus) on(args []string) []string {
+	all := append(slices.Clone(args), "--nats", b.url, "--timeout", natstest.Patience.String())
+	if b.names.Prefix() != "" {
+		all = append(all, "--subjects.prefix", b.names.Prefix())
+	}
+	if !slices.Contains(args, "--wait") {
+		all = append(all, "--wait", natstest.Patience.String())
+	}
+	return all
+}
+
 // run runs a command line on the bus, and returns what it printed.
 func (b *deadBus) run(status int, args ...string) string {
 	b.Helper()
 	var out, errOut bytes.Buffer
-	got := execute(b.ctx(), append(args, "--nats", b.url, "--timeout", natstest.Patience.String(), "--wait", natstest.Patience.String()), &out, &errOut)
+	got := execute(b.ctx(), b.on(args), &out, &errOut)
 	if got != status {
 		b.Fatalf("cxbridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &out, &errOut)
 	}
