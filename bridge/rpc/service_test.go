@@ -249,10 +249,14 @@ func TestQueriesAreAnswered(t *testing.T) {
 func TestFailedQueriesTellByTheirCodeWhatIsWrong(t *testing.T) {
 	missing := errors.New("no such letter")
 	b := start(t, map[string]rpc.Query{
-		"wrong":   func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("%w: limit is needed", rpc.ErrRequest) },
-		"missing": func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("show: %w", &rpc.NotFoundError{Err: missing}) },
-		"slow":    func(ctx context.Context, _ []byte) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
-		"large":   func(context.Context, []byte) (any, error) { return strings.Repeat("x", 1<<20), nil },
+		"wrong": func(context.Context, []byte) (any, error) {
+			return nil, fmt.Errorf("%w: limit is needed", rpc.ErrRequest)
+		},
+		"missing": func(context.Context, []byte) (any, error) {
+			return nil, fmt.Errorf("show: %w", &rpc.NotFoundError{Err: missing})
+		},
+		"slow":  func(ctx context.Context, _ []byte) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
+		"large": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 1<<20), nil },
 	})
 	for endpoint, want := range map[string][2]string{
 		"wrong": {"400", "request: limit is needed"}, "missing": {"404", "show: no such letter"}, "slow": {"504", "context deadline exceeded"},

@@ -24,7 +24,8 @@ func TestTheExampleOfPermissionsIsEnoughForTheCommandLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Accounts, o.SystemAccount, o.NoAuthUser = example.Accounts, example.SystemAccount, "test"
-		o.Users = append(example.Users, &server.User{Username: "test", Password: "test", Account: example.Users[0].Account})
+		o.Users = example.Users
+		o.Users = append(o.Users, &server.User{Username: "test", Password: "test", Account: example.Users[0].Account})
 	})
 	refused := &refusals{}
 	b.server.Server().SetLoggerV2(refused, false, false, false)
