@@ -25,7 +25,7 @@ func (q ownQueries) Ask(ctx context.Context, query string, request []byte) (any,
 // buildConsole makes the page, and puts it into the admin listener.
 func (p *process) buildConsole() error {
 	p.console = console.New(console.Deps{
-		Names: p.names, Streams: p.broker.JetStream(), Operator: ownQueries(p.operate(p.operator.ready)), Metrics: p.metrics,
+		Names: p.names, Streams: p.broker.JetStream(), Operator: ownQueries(p.operate(p.operator.ready)), Metrics: p.metrics, Refresh: p.survey.refresh,
 		Token: p.operator.inForce, Allowed: p.operator.shows, Log: p.log,
 	})
 	handler, err := p.console.Handler()

@@ -39,6 +39,7 @@ type Deps struct {
 	Streams  Streams
 	Operator Operator
 	Metrics  prometheus.Gatherer
+	Refresh  func(context.Context)    // brings those up to date that somebody else has to be asked for; called while somebody watches
 	Token    func() string            // that operators log in with, as it is now; empty if none is asked for
 	Allowed  func(*http.Request) bool // whether a request shows that token by itself
 	Log      *slog.Logger
@@ -81,7 +82,7 @@ func (c *Console) Run(ctx context.Context) error {
 	defer figures.Stop()
 	defer looks.Stop()
 	looks.Stop() // nobody watches
-	if err := c.measure(); err != nil {
+	if err := c.measure(ctx); err != nil {
 		return err
 	}
 	for n := 0; ; {
@@ -89,7 +90,7 @@ func (c *Console) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-figures.C:
-			if err := c.measure(); err != nil {
+			if err := c.measure(ctx); err != nil {
 				return err
 			}
 		case <-c.hub.first:
@@ -111,7 +112,10 @@ func (c *Console) Run(ctx context.Context) error {
 }
 
 // measure takes the figures of a moment, and sends them to those who watch.
-func (c *Console) measure() error {
+func (c *Console) measure(ctx context.Context) error {
+	if !c.hub.empty() {
+		c.deps.Refresh(ctx)
+	}
 	point, err := c.history.take(time.Now())
 	switch {
 	case err == nil:

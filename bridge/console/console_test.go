@@ -76,7 +76,7 @@ func serve(t *testing.T, token string) *place {
 	}
 	p.Console = New(Deps{
 		Names: names, Streams: p.js, Operator: p.operator, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
-		Token: current, Allowed: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer "+current() },
+		Refresh: func(context.Context) {}, Token: current, Allowed: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer "+current() },
 	})
 	handler, err := p.Handler()
 	if err != nil {
@@ -423,4 +423,24 @@ func TestWatchersAreBounded(t *testing.T) {
 	if status, text, _ := p.do("GET", "/console/events", ""); status != 503 || !strings.Contains(text, "close one") {
 		t.Errorf("one more = %d %s", status, text)
 	}
+}
+
+// TestFiguresAreAskedForWhileSomebodyWatches and only then, as others are asked for some of them.
+func TestFiguresAreAskedForWhileSomebodyWatches(t *testing.T) {
+	asked := 0
+	c := New(Deps{Metrics: prometheus.NewRegistry(), Refresh: func(context.Context) { asked++ }, Log: slog.New(slog.DiscardHandler)})
+	measure := func(want int) {
+		t.Helper()
+		if err := c.measure(t.Context()); err != nil || asked != want {
+			t.Errorf("%v, asked %d times", err, asked)
+		}
+	}
+	measure(0)
+	one, err := c.hub.join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	measure(1)
+	one.leave()
+	measure(1)
 }
