@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	bridgeHelp = `
-It asks a bridge on the bus. The bus is where the configuration of the bridge says, its embedded server included, or where --nats says.`
+	directHelp = `
+It asks a bridge on the bus. If none answers, or with --direct, it does the same itself, from the streams.`
 	busHelp = `
-If no bridge answers, it does the same without one.`
+The bus is where the configuration of the bridge says, its embedded server included, or where --nats says.`
 )
 
 // bus is the connection of a command that asks a bridge on the bus, or does without one.
@@ -35,18 +35,17 @@ type bus struct {
 
 // busCommand makes a command that asks a bridge, and needs nothing but the bus if there is none; run gets the arguments.
 func busCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error) *cobra.Command {
+	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + directHelp)
 	direct := cmd.Flags().Bool("direct", false, "go to the streams, without asking a bridge")
-	cmd = bridgeCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
+	return bridgeCommand(cmd, func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error {
 		b.direct = *direct
 		return run(cmd, b, args, asJSON)
 	})
-	cmd.Long += busHelp
-	return cmd
 }
 
 // bridgeCommand makes a command that asks a bridge on the bus.
 func bridgeCommand(cmd *cobra.Command, run func(cmd *cobra.Command, b *bus, args []string, asJSON bool) error) *cobra.Command {
-	cmd.Long = strings.TrimSpace(cmd.Long + "\n" + bridgeHelp)
+	cmd.Long = strings.TrimSpace(cmd.Long + busHelp)
 	sources := sourceFlags(cmd)
 	at := cmd.Flags().String("nats", "", "URL of the bus, instead of where the configuration says")
 	limit := cmd.Flags().Duration("timeout", 15*time.Second, "how long to wait for the connection to the bus")
