@@ -130,15 +130,16 @@ func (c *Client) request(ctx context.Context, cl call, body []byte, token string
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, cl.method, address.String(), reader)
+	req, err := http.NewRequestWithContext(ctx, cl.method, "", reader)
 	if err != nil {
 		return nil, err
 	}
+	req.URL, req.Host = address, strings.TrimSuffix(address.Host, ":")
 	req.GetBody = nil // so that the transport never sends it again by itself
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", c.userAgent)
+	values := []string{"Bearer " + token, "application/json", c.userAgent}
+	req.Header["Authorization"] = values[0:1:1]
+	req.Header["Accept"], req.Header["Content-Type"] = values[1:2:2], values[1:2:2]
+	req.Header["User-Agent"] = values[2:3:3]
 	if c.trace.parent != "" {
 		req.Header.Set("traceparent", c.trace.parent)
 		if c.trace.state != "" {
@@ -153,12 +154,12 @@ const drainLimit = 256 << 10
 
 // readBody reads the answer up to the cap, and drains what is left.
 func (c *Client) readBody(resp *http.Response) (data []byte, cut error) {
-	if resp.ContentLength > 0 {
-		data = make([]byte, 0, min(resp.ContentLength, c.maxBody)+bytes.MinRead)
+	if size := resp.ContentLength; size > 0 && size <= c.maxBody {
+		data = make([]byte, size)
+		n, err := io.ReadFull(resp.Body, data)
+		return data[:n], err
 	}
-	buffer := bytes.NewBuffer(data)
-	_, cut = buffer.ReadFrom(io.LimitReader(resp.Body, c.maxBody+1))
-	data = buffer.Bytes()
+	data, cut = io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
 	if int64(len(data)) > c.maxBody {
 		data, cut = data[:c.maxBody], errTooLong
 		_, _ = io.CopyN(io.Discard, resp.Body, drainLimit) // only to keep the connection; failing to costs a connection
