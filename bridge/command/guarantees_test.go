@@ -228,3 +228,50 @@ type numbered struct {
 func (n numbered) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Consumer: n.number, Stream: n.number}}, nil
 }
+
+// TestACopyOfACommandInAnotherLaneWaitsForTheFirst: of two commands with one id one is carried out, and its end is the end of both, even if the
+// other one's lane has nothing else to do while the call takes its time.
+func TestACopyOfACommandInAnotherLaneWaitsForTheFirst(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(_ Operation, _, content string, _ int) behaviour {
+		if content == "x" {
+			return behaviour{hold: hold}
+		}
+		return behaviour{}
+	}
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho // a claim of which nobody knows is given up soon
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.command(t, subjects.MessageSend, "", `{"conversation_id":1,"content":"x"}`, subjects.HeaderCEID, "a")
+	<-p.called
+	b.command(t, subjects.MessageSend, "", `{"conversation_id":2,"content":"x"}`, subjects.HeaderCEID, "a")
+	for n := range 20 { // others go on meanwhile
+		b.send(t, fmt.Sprint(n), 3, fmt.Sprint(n))
+		b.result(t, subjects.MessageSend, fmt.Sprint(n))
+	}
+	close(hold)
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusDone || r.ConversationID.String() != "1" {
+		t.Errorf("%+v", r)
+	}
+	b.settled(t, 1)
+	if n := p.attempts(PostMessage, "1", "x") + p.attempts(PostMessage, "2", "x"); n != 1 || b.letters(t) != 0 {
+		t.Errorf("%d calls, %d dead letters", n, b.letters(t))
+	}
+}
+
+// TestANoteOfAnAgentIsNoEcho: what agents write to one another is not what the customer was sent.
+func TestANoteOfAnAgentIsNoEcho(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{lose: errLost, silent: true} }
+	cfg := testConfig()
+	cfg.EchoWait = shortEcho
+	run(t, newRunner(t, b, p, cfg), 1)
+	b.event(t, 1, 42, subjects.Outgoing, "hello", subjects.HeaderPrivate, "true")
+	b.send(t, "a", 42, "hello")
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusUnknown || !r.MessageID.IsZero() {
+		t.Errorf("%+v", r)
+	}
+}
