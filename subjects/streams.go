@@ -26,7 +26,7 @@ type StreamSettings struct {
 	EventsMaxAge    time.Duration
 	ResultsMaxAge   time.Duration
 	DeadMaxAge      time.Duration
-	LedgerTTL       time.Duration // how long a command id is remembered, and so how long a command may wait
+	LedgerTTL       time.Duration // how long a command id is remembered
 	DuplicateWindow time.Duration
 	Keyed           bool
 	PlacementTags   []string
@@ -34,14 +34,14 @@ type StreamSettings struct {
 
 // Streams returns all streams: events, commands, results, dead letters, ledger.
 //
-// The commands stream drops old messages like the others and has no limit but its age: nats-server does not combine message schedules with
-// the refusal of new messages.
+// The commands stream has no limits, so that no command is dropped that waits; the bridge deletes what it has dealt with, when the ledger has forgotten it.
+// It cannot refuse new messages: nats-server does not combine that with message schedules.
 func (n Names) Streams(s StreamSettings) []Stream {
 	all := []Stream{
 		{Name: n.EventsStream(), Description: "Webhook events of Sangoma CX", Subjects: n.EventSubjects(s.Keyed), MaxAge: s.EventsMaxAge},
 		{
 			Name: n.CommandsStream(), Description: "Commands to Sangoma CX", Subjects: []string{n.prefix + ".cmd.*.>", n.prefix + ".schedule.*.>"},
-			MaxAge: s.LedgerTTL, AllowMsgSchedules: true, AllowMsgTTL: true,
+			AllowMsgSchedules: true, AllowMsgTTL: true,
 		},
 		{Name: n.ResultsStream(), Description: "One final result for each command", Subjects: []string{n.prefix + ".result.*.>"}, MaxAge: s.ResultsMaxAge},
 		{Name: n.DeadStream(), Description: "What could not be done or understood", Subjects: []string{n.prefix + ".dead.*.>"}, MaxAge: s.DeadMaxAge},

@@ -96,22 +96,13 @@ func (c *checker) checkLedger(want subjects.Stream, found jetstream.StreamConfig
 	c.need(found.MaxAge == 0 || want.MaxAge > 0 && found.MaxAge >= want.MaxAge, "max_age", found.MaxAge, want.MaxAge, c.edit("--max-age="+short(want.MaxAge)))
 }
 
-// checkTogether makes sure that commands are not dropped before they were carried out, and that none outlives the memory of it.
-func checkTogether(ledger, commands jetstream.StreamConfig) error {
-	c := &checker{name: commands.Name}
-	if commands.Discard == jetstream.DiscardOld {
-		c.need(commands.MaxBytes <= 0, "max_bytes", commands.MaxBytes, "no limit (the stream drops old messages)", c.edit("--max-bytes=-1"))
-		c.need(commands.MaxMsgs <= 0, "max_msgs", commands.MaxMsgs, "no limit (the stream drops old messages)", c.edit("--max-msgs=-1"))
+// checkCommands makes sure that commands are not dropped before they were carried out.
+func checkCommands(name string, found jetstream.StreamConfig) error {
+	c := &checker{name: name}
+	if found.Discard == jetstream.DiscardOld {
+		c.need(found.MaxBytes <= 0, "max_bytes", found.MaxBytes, "no limit (the stream drops old messages)", c.edit("--max-bytes=-1"))
+		c.need(found.MaxMsgs <= 0, "max_msgs", found.MaxMsgs, "no limit (the stream drops old messages)", c.edit("--max-msgs=-1"))
 	}
-	if c.broken != nil {
-		return c.broken
-	}
-	c.name = ledger.Name
-	needed := "no limit (as max_age of " + commands.Name + ")"
-	if commands.MaxAge > 0 {
-		needed = "at least " + short(commands.MaxAge) + " (max_age of " + commands.Name + ")"
-	}
-	c.need(ledger.MaxAge == 0 || commands.MaxAge > 0 && ledger.MaxAge >= commands.MaxAge, "max_age", ledger.MaxAge, needed, c.edit("--max-age="+short(commands.MaxAge)))
 	if c.broken != nil {
 		return c.broken
 	}

@@ -102,7 +102,6 @@ func (b *Broker) checkStreams(ctx context.Context, absent func(context.Context, 
 	if err != nil {
 		return err
 	}
-	found := map[string]jetstream.StreamConfig{}
 	for _, want := range b.names.Streams(b.settings) {
 		if level < levelSchedules {
 			want.AllowMsgSchedules = false
@@ -111,9 +110,13 @@ func (b *Broker) checkStreams(ctx context.Context, absent func(context.Context, 
 		if err != nil {
 			return err
 		}
-		found[want.Name] = config
+		if want.Name == b.names.CommandsStream() {
+			if err := checkCommands(want.Name, config); err != nil {
+				return err
+			}
+		}
 	}
-	return checkTogether(found[b.names.LedgerStream()], found[b.names.CommandsStream()])
+	return nil
 }
 
 // level asks for the API level of the server that keeps the streams.

@@ -20,7 +20,7 @@ import (
 func TestStreamsWithOtherSettingsAreRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	events := jetstream.StreamConfig{Name: "CX_EVENTS", Subjects: []string{"cx.*.*"}, Duplicates: time.Hour}
-	commands := jetstream.StreamConfig{Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>", "cx.schedule.*.>"}, Duplicates: time.Hour, MaxAge: 72 * time.Hour}
+	commands := jetstream.StreamConfig{Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>", "cx.schedule.*.>"}, Duplicates: time.Hour}
 	ledger := jetstream.StreamConfig{
 		Name: "CX_LEDGER", Subjects: []string{"_cx.ledger.>"}, Duplicates: time.Hour, MaxAge: 72 * time.Hour, MaxMsgsPerSubject: 1,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, AllowMsgTTL: true,
@@ -38,7 +38,7 @@ func TestStreamsWithOtherSettingsAreRefusedAndLeftAlone(t *testing.T) {
 		{"duplicate_window", "nats stream edit CX_EVENTS --dupe-window=1h", events, func(c *jetstream.StreamConfig) { c.Duplicates = time.Minute }},
 		{"max_msgs_per_subject", "nats stream edit CX_EVENTS --max-msgs-per-subject=-1", events, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }},
 		{"max_bytes", "nats stream edit CX_COMMANDS --max-bytes=-1", commands, func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }},
-		{"max_age", "nats stream edit CX_LEDGER --max-age=96h", commands, func(c *jetstream.StreamConfig) { c.MaxAge = 96 * time.Hour }},
+		{"max_msgs", "nats stream edit CX_COMMANDS --max-msgs=-1", commands, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 }},
 		{"max_age", "nats stream edit CX_LEDGER --max-age=72h", ledger, func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
 		{"max_msgs_per_subject", "nats stream edit CX_LEDGER --max-msgs-per-subject=1", ledger, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 2 }},
 		{"discard", "nats stream edit CX_LEDGER --discard=new", ledger, func(c *jetstream.StreamConfig) { c.Discard, c.DiscardNewPerSubject = jetstream.DiscardOld, false }},
@@ -99,12 +99,19 @@ func TestHarmlessDifferencesAreToldOnce(t *testing.T) {
 	s := natstest.Start(t)
 	js := s.JetStream(t)
 	create(t, js, jetstream.StreamConfig{Name: "CX_EVENTS", Subjects: []string{"cx.*.*", "audit.>"}, Duplicates: 2 * time.Hour, MaxAge: 24 * time.Hour, MaxBytes: 1 << 20})
+	create(t, js, jetstream.StreamConfig{ // as bridges made it before
+		Name: "CX_COMMANDS", Subjects: []string{"cx.cmd.*.>", "cx.schedule.*.>"}, Duplicates: time.Hour, MaxAge: 72 * time.Hour,
+		AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
+	})
 	log := &record{}
 	b := open(t, external(s.URL), func(o *broker.Options) { o.Log = log.logger() })
 	ready(t, b)
 	ready(t, b)
 	if n := log.count("stream CX_EVENTS: max_age is 24h0m0s"); n != 1 {
 		t.Errorf("%d lines about max_age", n)
+	}
+	if n := log.count("stream CX_COMMANDS: max_age is 72h0m0s"); n != 1 {
+		t.Errorf("%d lines about the age of commands", n)
 	}
 }
 
@@ -227,12 +234,12 @@ func TestInspectMakesNothingAndFindsWhatReadyWould(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := commands.CachedInfo().Config
-	config.MaxAge = 400 * time.Hour
+	config.MaxBytes = 1 << 20
 	if _, err := js.UpdateStream(patient(t), config); err != nil {
 		t.Fatal(err)
 	}
 	var broken *broker.SettingError
-	if _, err := b.Inspect(patient(t)); !errors.As(err, &broken) || broken.Setting != "max_age" {
-		t.Errorf("with commands that outlive the ledger: %v", err)
+	if _, err := b.Inspect(patient(t)); !errors.As(err, &broken) || broken.Setting != "max_bytes" {
+		t.Errorf("with commands that are dropped: %v", err)
 	}
 }

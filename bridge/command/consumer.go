@@ -112,7 +112,7 @@ func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position,
 	if !covered || time.Since(s.silence) < s.silenceLimit {
 		return nil, silence
 	}
-	s.log.Warn("a consumer of an earlier term does not answer; the position that is written down is used", "floor", p.floor, "error", silence.Error())
+	s.log.Warn("a consumer of an earlier term does not answer; the position that is written down is used", "position", p.floor, "error", silence.Error())
 	p.tried = max(p.tried, stream.CachedInfo().State.LastSeq)
 	return p, nil
 }
@@ -177,7 +177,7 @@ func (s *shift) create(ctx context.Context, floor uint64) (jetstream.Consumer, e
 	config := jetstream.ConsumerConfig{
 		Durable: consumerName(s.epochNumber), Description: "Commands of one term of the active bridge",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: s.cfg.MaxPending + pullSize,
-		FilterSubject: s.names.Prefix() + ".cmd.*.>", DeliverPolicy: jetstream.DeliverAllPolicy,
+		FilterSubject: s.commands(), DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
 	if floor > 0 {
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, floor+1

@@ -235,6 +235,9 @@ func (j *job) hindered(ctx context.Context) (*verdict, error) {
 	if j.expired() {
 		return j.expiry(), nil
 	}
+	if v := j.forgotten(); v != nil {
+		return v, nil
+	}
 	why, err := j.precondition(ctx)
 	if err != nil || why == "" {
 		return nil, err

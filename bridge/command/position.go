@@ -78,11 +78,11 @@ func (w written) covers(consumer string, stream time.Time) bool {
 	return ours && w.Epoch >= epoch && w.Stream.Equal(stream)
 }
 
-// upkeep keeps the position that is written down up to date, and deletes consumers that did not answer at the take-over, until ctx ends.
+// upkeep keeps the position that is written down up to date, and deletes consumers that did not answer at the take-over, and old commands, until ctx ends.
 func (s *shift) upkeep(ctx context.Context) {
 	tick := time.NewTicker(positionPause)
 	defer tick.Stop()
-	last := uint64(0)
+	last, purge := uint64(0), time.Now().Add(purgeFirst)
 	for {
 		select {
 		case <-ctx.Done():
@@ -94,6 +94,11 @@ func (s *shift) upkeep(ctx context.Context) {
 		}
 		if s.leftover.Load() {
 			s.managed(s.sweep(ctx))
+		}
+		if time.Now().After(purge) {
+			if purge = time.Now().Add(purgeFirst); s.managed(s.purge(ctx)) {
+				purge = time.Now().Add(purgePause)
+			}
 		}
 	}
 }
@@ -110,7 +115,7 @@ func (s *shift) managed(err error) bool {
 	case errors.Is(err, ErrTermOver):
 		s.finish(err)
 	case err != nil:
-		s.complain("what a later term goes by is not up to date", err)
+		s.complain("the stream of commands is not kept in order", err)
 	}
 	return err == nil
 }

@@ -50,6 +50,7 @@ func LogFields() []LogField {
 		{"subscriptions", "events that the vendor is asked for"},
 		{"epoch", "of a term of the active bridge"},
 		{"by", "who did it: a host and process, or an operator"},
+		{"position", "in the stream of commands, up to which all is done with"},
 		{"since", "time"},
 		{"left", "time that is left of a lease"},
 		{"grace", "how long a stop may take"},

@@ -134,7 +134,11 @@ func (p *page) streams() {
 	p.line("With the default configuration.")
 	var rows [][]string
 	for _, s := range p.document.Streams {
-		rows = append(rows, []string{s.Name, code(s.Subjects), s.MaxAge, s.DuplicateWindow, s.Description})
+		age := s.MaxAge
+		if age == "0s" {
+			age = "no limit"
+		}
+		rows = append(rows, []string{s.Name, code(s.Subjects), age, s.DuplicateWindow, s.Description})
 	}
 	p.table([]string{"stream", "subjects", "keeps for", "knows ids for", "what"}, rows)
 	rows = nil

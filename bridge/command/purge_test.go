@@ -1,0 +1,149 @@
+package command
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/cxbridge/cxbridge/subjects"
+)
+
+// outlived returns settings with which everything that was published before is too old.
+func outlived() Config {
+	c := testConfig()
+	c.LedgerTTL = time.Nanosecond
+	return c
+}
+
+// TestACommandThatWaitedForTooLongIsNotCarriedOutAndHasItsResult: the stream does not drop it, and the ledger could not say any more that it is new.
+func TestACommandThatWaitedForTooLongIsNotCarriedOutAndHasItsResult(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	b.send(t, "a", 1, "x")
+	b.command(t, subjects.ConversationFinish, "b", `{"conversation_id":1}`)
+	run(t, newRunner(t, b, p, outlived()), 1)
+	for kind, id := range map[subjects.Kind]string{subjects.MessageSend: "a", subjects.ConversationFinish: "b"} {
+		r := b.result(t, kind, id)
+		if r.Status != subjects.StatusExhausted || r.Reason != subjects.ReasonExpired || r.Attempts != 0 || r.Detail == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := len(p.done()); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	if n := b.letters(t); n != 2 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestACommandThatMayHaveBeenBegunBeforeTheLedgerForgotItIsUnknown, and is not done twice.
+func TestACommandThatMayHaveBeenBegunBeforeTheLedgerForgotItIsUnknown(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	hold := make(chan struct{})
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold} }
+	x := run(t, newRunner(t, b, p, testConfig()), 1)
+	b.send(t, "a", 1, "x")
+	<-p.called
+	x.kill()
+	close(hold)
+	x.crash(t)
+	b.replace(t, b.names.LedgerStream()) // forgets, as time does
+	run(t, newRunner(t, b, p, outlived()), 2)
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusUnknown || r.Reason != subjects.ReasonOutcomeUnknown {
+		t.Errorf("%+v", r)
+	}
+	if n := p.attempts(PostMessage, "1", "x"); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	if n := b.letters(t); n != 1 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestOldCommandsAreDeletedOnlyWhenTheyAreDoneWith, and schedules are left alone.
+func TestOldCommandsAreDeletedOnlyWhenTheyAreDoneWith(t *testing.T) {
+	t.Parallel()
+	const done, waiting = 7, 3
+	b := newBus(t)
+	p := newPlatform(t, b)
+	at := &nats.Msg{Subject: b.names.Schedule("later"), Data: []byte(`{"conversation_id":1,"content":"x"}`), Header: nats.Header{
+		subjects.HeaderSchedule: {"@at " + time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}, "Nats-Schedule-Target": {b.names.Command(subjects.MessageSend)},
+	}}
+	if _, err := b.js.PublishMsg(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	for n := range done {
+		b.send(t, fmt.Sprint(n), n, "x")
+	}
+	b.settled(t, 1)
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	for n := range waiting {
+		b.send(t, fmt.Sprint("waits", n), n, "x")
+	}
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shift{Runner: r, epochNumber: 1, stream: b.names.CommandsStream(), held: newHeld()}
+	s.reader.created = stream.CachedInfo().Created
+	purged := func(want int) {
+		t.Helper()
+		if err := s.purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.count(t, b.names.CommandsStream()); n != want {
+			t.Errorf("%d messages, want %d", n, want)
+		}
+	}
+	if err := s.writePosition(t.Context(), 1+done); err != nil {
+		t.Fatal(err)
+	}
+	purged(1 + done + waiting) // they are not old
+	r.cfg.LedgerTTL = time.Nanosecond
+	purged(1 + waiting)
+	purged(1 + waiting)
+	if _, err := stream.GetLastMsgForSubject(t.Context(), at.Subject); err != nil {
+		t.Errorf("the schedule: %v", err)
+	}
+}
+
+func TestTheFirstCommandSinceATime(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := &shift{Runner: newRunner(t, b, newPlatform(t, b), testConfig())}
+	for n := range 9 {
+		b.send(t, fmt.Sprint(n), n, "x")
+	}
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.DeleteMsg(t.Context(), 6); err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{1, 4, 5, 9} {
+		m, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := seq + 1
+		for first := range seq {
+			if got, err := s.firstSince(t.Context(), stream, m.Time, first+1, 10); err != nil || got != want {
+				t.Errorf("after command %d, from %d on: %d, %v", seq, first+1, got, err)
+			}
+		}
+		if got, err := s.firstSince(t.Context(), stream, m.Time, 1, 3); err != nil || got != min(want, 3) {
+			t.Errorf("after command %d, up to 3: %d, %v", seq, got, err)
+		}
+	}
+}
