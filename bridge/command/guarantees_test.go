@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
@@ -242,12 +244,12 @@ func TestACopyOfACommandInAnotherLaneWaitsForTheFirst(t *testing.T) {
 		return behaviour{}
 	}
 	cfg := testConfig()
-	cfg.EchoWait = shortEcho // a claim of which nobody knows is given up soon
+	cfg.EchoWait, cfg.LeaseTTL = shortEcho, 4*cfg.CallTimeout // a claim of which nobody knows is given up soon
 	run(t, newRunner(t, b, p, cfg), 1)
 	b.command(t, subjects.MessageSend, "", `{"conversation_id":1,"content":"x"}`, subjects.HeaderCEID, "a")
 	<-p.called
 	b.command(t, subjects.MessageSend, "", `{"conversation_id":2,"content":"x"}`, subjects.HeaderCEID, "a")
-	for n := range 20 { // others go on meanwhile
+	for n := range 30 { // others go on meanwhile
 		b.send(t, fmt.Sprint(n), 3, fmt.Sprint(n))
 		b.result(t, subjects.MessageSend, fmt.Sprint(n))
 	}
@@ -273,5 +275,81 @@ func TestANoteOfAnAgentIsNoEcho(t *testing.T) {
 	b.send(t, "a", 42, "hello")
 	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusUnknown || !r.MessageID.IsZero() {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestAPauseDuringTheClaimMakesNoCall: whoever pauses must not have to wait for claims that are under way.
+func TestAPauseDuringTheClaimMakesNoCall(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	hook(r, sync.OnceFunc(r.Pause), func() error { return nil })
+	run(t, r, 1)
+	b.send(t, "a", 1, "x")
+	natstest.Eventually(t, "for the claim to be given back", func() bool {
+		if n := len(p.called); n > 0 {
+			t.Fatalf("%d calls", n)
+		}
+		return b.record(t, "a").Released > 0
+	})
+	r.Resume()
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusDone || r.Attempts != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestACommandThatExpiresDuringTheClaimMakesNoCall: a bus may take long to store a claim.
+func TestACommandThatExpiresDuringTheClaimMakesNoCall(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	r := newRunner(t, b, p, testConfig())
+	expires := time.Now().Add(500 * time.Millisecond)
+	hook(r, func() { <-time.After(time.Until(expires)) }, func() error { return nil })
+	run(t, r, 1)
+	b.send(t, "a", 1, "x", subjects.HeaderExpiresAt, expires.Format(time.RFC3339Nano))
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusExpired || r.Attempts != 0 {
+		t.Errorf("%+v", r)
+	}
+	if n := len(p.called); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// TestACallThatPanickedIsNotTakenForOneThatWasNotMade when the term ends before it was looked at, and the same bridge is the next active one.
+func TestACallThatPanickedIsNotTakenForOneThatWasNotMade(t *testing.T) {
+	b := newBus(t)
+	p := newPlatform(t, b)
+	p.behave = func(_ Operation, _, _ string, try int) behaviour {
+		if try == 1 {
+			return behaviour{lose: late{}}
+		}
+		return behaviour{}
+	}
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 1)
+	b.send(t, "a", 1, "x")
+	natstest.Eventually(t, "for the panic", func() bool {
+		var m dto.Metric
+		return r.metrics.panics.Write(&m) == nil && m.GetCounter().GetValue() > 0
+	})
+	x.crash(t)
+	run(t, r, 2)
+	if r := b.result(t, subjects.MessageSend, "a"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	if n := len(p.done()); n != 1 {
+		t.Errorf("done %d times", n)
+	}
+}
+
+func TestARepliesSubjectIsPlain(t *testing.T) {
+	r := reader{prefixes: []string{"_INBOX.", "bots."}}
+	for subject, want := range map[string]bool{
+		"_INBOX.a": true, "bots.a.b": true, "_INBOX.": false, "_INBOX.*": false, "_INBOX.>": false, "_INBOX.a.*.b": false, "_INBOX.a..b": false,
+		"_INBOX.a b": false, "_INBOX.a\r\nPUB x 0": false, "_INBOX.a\t": false, "bots": false, "other.a": false, "": false,
+	} {
+		if got := r.mayReply(subject); got != want {
+			t.Errorf("%q: %t", subject, got)
+		}
 	}
 }
