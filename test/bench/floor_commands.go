@@ -182,14 +182,31 @@ func (f *floorCommands) record(ctx context.Context, id string, conversation subj
 		return err
 	}
 	key := "conversation/" + conversation.String()
-	outcome := fmt.Appendf(nil, `{"v":1,"epoch":1,"result":%s,"key":%q,"history":[{"at":%q,"http_status":200}],"message_id":"1","fingerprint":"0123456789abcdef0123456789abcdef"}`,
+	outcome := fmt.Appendf(nil, `{"v":1,"epoch":1,"result":%s,"key":%q,"history":[{"time":%q,"status":200,"reason":"","detail":""}],"message_id":"1","fingerprint":"0123456789abcdef0123456789abcdef"}`,
 		body, key, now.String())
 	if err := f.put(ctx, f.names.Ledger("done", id), outcome); err != nil {
 		return err
 	}
-	msg := &nats.Msg{Subject: f.names.Result(subjects.MessageSend, id), Data: body, Header: nats.Header{nats.MsgIdHdr: {"result-" + id}}}
-	_, err = f.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
+	msg := &nats.Msg{Subject: f.names.Result(subjects.MessageSend, id), Data: body, Header: resultHeader(result)}
+	_, err = f.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(f.names.ResultsStream()), jetstream.WithExpectLastSequencePerSubject(0))
 	return err
+}
+
+// resultHeader is the header that the contract gives a result.
+func resultHeader(r subjects.Result) nats.Header {
+	return nats.Header{
+		nats.MsgIdHdr:                {"result-" + r.CommandID},
+		subjects.HeaderCESpecVersion: {subjects.CESpecVersion},
+		subjects.HeaderCEID:          {"result-" + r.CommandID},
+		subjects.HeaderCESource:      {subjects.CESource(r.Tenant)},
+		subjects.HeaderCEType:        {"cx.result." + string(r.Command)},
+		subjects.HeaderCETime:        {r.FinishedAt.String()},
+		subjects.HeaderCESubject:     {r.ConversationID.String()},
+		subjects.HeaderContentType:   {subjects.ContentTypeJSON},
+		subjects.HeaderTenant:        {r.Tenant},
+		subjects.HeaderCommandID:     {r.CommandID},
+		subjects.HeaderStatus:        {string(r.Status)},
+	}
 }
 
 func (f *floorCommands) put(ctx context.Context, subject string, body []byte) error {
