@@ -64,7 +64,7 @@ func kindList() string {
 
 // readObject reads a JSON object into its members, which are parts of the body, and refuses what encoding/json would let pass: invalid
 // UTF-8, and a member that occurs twice.
-func readObject(body []byte) (map[string]json.RawMessage, error) {
+func readObject(body []byte) (members, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("the body must be UTF-8")
 	}
@@ -75,26 +75,48 @@ func readObject(body []byte) (map[string]json.RawMessage, error) {
 	if !json.Valid(body) {
 		return nil, invalid(body)
 	}
-	members := make(map[string]json.RawMessage)
+	all := make(members, 0, usual)
 	for rest = bytes.TrimSpace(rest[1:]); rest[0] != '}'; {
 		end := extent(rest)
-		name, err := unquote(rest[:end])
+		name, err := rawText(rest[:end])
 		if err != nil {
 			return nil, fmt.Errorf("the body must be a JSON object: %w", err)
 		}
 		rest = bytes.TrimSpace(rest[end:])
 		rest = bytes.TrimSpace(rest[1:]) // behind the colon
 		end = extent(rest)
-		if _, twice := members[name]; twice {
+		if all.find(name) >= 0 {
 			return nil, fmt.Errorf("the member %q occurs twice", name)
 		}
-		members[name] = json.RawMessage(rest[:end:end])
+		if len(all) == most {
+			return nil, fmt.Errorf("there are more than %d members", most)
+		}
+		all = append(all, member{name, json.RawMessage(rest[:end:end])})
 		rest = bytes.TrimSpace(rest[end:])
 		if rest[0] == ',' {
 			rest = bytes.TrimSpace(rest[1:])
 		}
 	}
-	return members, nil
+	return all, nil
+}
+
+// How many members an object has in most cases, and at most, far more than any command has.
+const (
+	usual = 4
+	most  = 64
+)
+
+// members are those of an object, in their order. Commands have so few that a map would cost more.
+type members []member
+
+type member struct {
+	name  []byte
+	value json.RawMessage
+}
+
+// find returns the place of a member; -1 if it is not there.
+func (m members) find(name []byte) int {
+	return slices.IndexFunc(m, func(each member) bool { return bytes.Equal(each.name, name) })
 }
 
 // invalid tells what is wrong with a body that begins like an object and is not valid.
@@ -138,13 +160,20 @@ func extent(valid []byte) int {
 	return len(valid)
 }
 
-// unquote returns the text of a JSON string, or the error of something else. Most have nothing to decode.
-func unquote(valid []byte) (text string, err error) {
+// unquote returns the text of a JSON string, or the error of something else.
+func unquote(valid []byte) (string, error) {
+	text, err := rawText(valid)
+	return string(text), err
+}
+
+// rawText is unquote without a copy, if there is nothing to decode, as in most.
+func rawText(valid []byte) ([]byte, error) {
 	if valid[0] == '"' && bytes.IndexByte(valid, '\\') < 0 {
-		return string(valid[1 : len(valid)-1]), nil
+		return valid[1 : len(valid)-1], nil
 	}
-	err = json.Unmarshal(valid, &text)
-	return text, err
+	var text string
+	err := json.Unmarshal(valid, &text)
+	return []byte(text), err
 }
 
 const (
@@ -154,7 +183,7 @@ const (
 
 // decoder takes members out of an object one after the other and keeps the first error.
 type decoder struct {
-	members map[string]json.RawMessage
+	members members
 	within  string // name of the object that is read, for errors
 	err     *MalformedError
 }
@@ -167,10 +196,12 @@ func (d *decoder) fail(member, rule string, args ...any) {
 
 // take removes a member and returns its value; null counts as missing.
 func (d *decoder) take(member string, need bool) (json.RawMessage, bool) {
-	value, ok := d.members[member]
-	delete(d.members, member)
-	if ok && string(value) != "null" {
-		return value, true
+	if i := d.members.find([]byte(member)); i >= 0 {
+		value := d.members[i].value
+		d.members = slices.Delete(d.members, i, i+1)
+		if string(value) != "null" {
+			return value, true
+		}
 	}
 	if need {
 		d.fail(member, "is missing")
@@ -289,8 +320,8 @@ func (d *decoder) contactDetails() ContactDetails {
 // rest refuses members that nobody took.
 func (d *decoder) rest() {
 	var names []string
-	for name := range d.members {
-		names = append(names, name)
+	for _, m := range d.members {
+		names = append(names, string(m.name))
 	}
 	if len(names) == 0 {
 		return
