@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ const maxHeldBytes = 64 << 20
 type held struct {
 	changed chan struct{} // has a token when there may be room again
 	since   time.Time     // from when times of jobs count
+	enough  int           // jobs; with no more there is room again
 
 	mu      sync.Mutex
 	jobs    map[uint64]*job   // by sequence in the stream
@@ -31,7 +33,7 @@ type held struct {
 
 func newHeld() *held {
 	return &held{
-		changed: make(chan struct{}, 1), since: time.Now(), jobs: make(map[uint64]*job), owners: make(map[string]*job), rivals: make(map[*job][]string),
+		changed: make(chan struct{}, 1), since: time.Now(), enough: math.MaxInt, jobs: make(map[uint64]*job), owners: make(map[string]*job), rivals: make(map[*job][]string),
 	}
 }
 
@@ -81,7 +83,9 @@ func (h *held) remove(j *job) (rivals []string) {
 	if j.progress != nil && h.owners[j.id] == j {
 		delete(h.owners, j.id)
 	}
-	h.tell()
+	if len(h.jobs) <= h.enough {
+		h.tell()
+	}
 	rivals = h.rivals[j]
 	delete(h.rivals, j)
 	return rivals

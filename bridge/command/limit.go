@@ -49,6 +49,7 @@ type gate struct {
 
 	mu      sync.Mutex
 	paused  bool
+	barred  bool      // the pulling was told not to go on, and is to be told when it may
 	hold    time.Time // no call before
 	limiter *rate.Limiter
 	most    rate.Limit // as configured
@@ -240,7 +241,10 @@ func (g *gate) pump(self *permit) {
 		}
 	}
 	g.queue = nil
-	g.changed()
+	if g.barred {
+		g.barred = false
+		g.changed()
+	}
 }
 
 // pass lets one call through, or tells when to look again (0: when something happens). The caller holds mu.
@@ -333,11 +337,12 @@ func (g *gate) shut() (why string, shut bool) {
 	defer g.mu.Unlock()
 	switch {
 	case g.paused:
-		return "paused", true
+		why = "paused"
 	case g.breaker.State() == gobreaker.StateOpen:
-		return "circuit open", true
+		why = "circuit open"
 	}
-	return "", false
+	g.barred = why != ""
+	return why, g.barred
 }
 
 // closed reports whether no call may be made now, although it was granted a moment ago.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	pullLeast     = 64 // not less, as a pull costs a round trip
+	pullLeast     = 256 // not less, as a pull costs a round trip and a subscription
 	pullExpiry    = 20 * time.Second
 	pullHeartbeat = 5 * time.Second
 	maxStalls     = 3
@@ -103,11 +103,14 @@ func (p *pulling) room() int {
 		return 0
 	}
 	room := min(p.cfg.MaxPending-p.held.len(), pullSize)
-	if room < max(min(p.cfg.MaxPending/4, pullLeast), 1) {
+	if room < p.cfg.leastPull() {
 		return 0
 	}
 	return room
 }
+
+// leastPull is how many messages are pulled at once at least.
+func (c Config) leastPull() int { return max(min(c.MaxPending/4, pullLeast), 1) }
 
 // idle waits until there may be room.
 func (p *pulling) idle(ctx context.Context) {

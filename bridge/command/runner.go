@@ -207,6 +207,7 @@ func (r *Runner) Run(ctx, hard context.Context, term Term) error {
 		sightings: newSightings(r.js, r.names, r.layout), former: newFormer(r.js, r.names), met: newMet(r.js, r.names),
 		soft: soft, hard: write, calls: hard, over: over,
 	}
+	s.held.enough = r.cfg.MaxPending - r.cfg.leastPull()
 	stop := context.AfterFunc(soft, func() {
 		if errors.Is(context.Cause(soft), ErrTermOver) {
 			cut()

@@ -25,9 +25,16 @@ func Fingerprint(content string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// normalise falls back to the content itself when it consists of marks.
 func normalise(content string) string {
 	content = collapse(content)
+	if plain(content) {
+		return content
+	}
+	return strip(content)
+}
+
+// strip falls back to the content itself when it consists of marks.
+func strip(content string) string {
 	text := html.UnescapeString(content)
 	if strings.Contains(text, "](") { // regular expressions are slow, and most texts need none
 		text = link.ReplaceAllString(text, "$1")
@@ -39,6 +46,21 @@ func normalise(content string) string {
 		return text
 	}
 	return content
+}
+
+// plain reports whether a text is ASCII without anything that strip looks for, as most are.
+func plain(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; c {
+		case '*', '_', '~', '`', '#', '\\', '<', '>', '&', ']':
+			return false
+		default:
+			if c >= 0x7f {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // collapse makes one space of each white space, and none at both ends.

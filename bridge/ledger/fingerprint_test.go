@@ -58,3 +58,12 @@ func TestCollapseIsTheSameWithAndWithoutItsShortCut(t *testing.T) {
 		}
 	})
 }
+
+func TestAPlainTextIsTheSameWithAndWithoutItsShortCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := collapse(rapid.StringOfN(rapid.RuneFrom([]rune("ab *_~`#\\<>&;]([)\u200bä\x01")), 0, 8, -1).Draw(t, "text"))
+		if plain(text) && strip(text) != text {
+			t.Fatalf("%q is not plain: %q", text, strip(text))
+		}
+	})
+}
