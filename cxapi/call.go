@@ -105,7 +105,7 @@ func (c *Client) exchange(ctx context.Context, cl call, body []byte, token strin
 		e.Err = c.cleanCause(err, body, token)
 		return reply{}, e
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return reply{}, c.transportFailed(cl, &f, err, body, token)
 	}
@@ -118,6 +118,15 @@ func (c *Client) exchange(ctx context.Context, cl call, body []byte, token strin
 		cut = c.cleanCause(cut, body, token)
 	}
 	return reply{status: resp.StatusCode, data: data, cut: cut}, nil
+}
+
+// send goes straight to the transport, unless the HTTP client was given more to do than to follow redirects, which it must not: it would copy the header
+// and look for cookies.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.http.Transport == nil || c.http.Jar != nil || c.http.Timeout > 0 {
+		return c.http.Do(req)
+	}
+	return c.http.Transport.RoundTrip(req)
 }
 
 // request makes the HTTP request.
