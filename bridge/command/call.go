@@ -184,9 +184,6 @@ func (j *job) again(f Failure, cause *cxapi.Error, took time.Duration, probe boo
 		j.story.again(reasonOf(cause), j.attempts, pause)
 		return j.release(pause)
 	}
-	if j.ambiguous {
-		return j.conclude(verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, "given up: " + cause.Error()})
-	}
 	return j.conclude(verdict{subjects.StatusExhausted, reasonOf(cause), "given up: " + cause.Error()})
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +25,28 @@ const (
 // conclude ends the command: the outcome into the ledger, the dead letter, the result, the reply, and the acknowledgement last. Each is
 // tried until it works, and the next one comes only then.
 func (j *job) conclude(v verdict) state {
-	return j.settle(j.outcome(v))
+	return j.settle(j.outcome(j.honest(v)))
+}
+
+// honest keeps from saying that a command was not carried out after a call of it whose answer was lost.
+func (j *job) honest(v verdict) verdict {
+	switch v.status {
+	case subjects.StatusRefused, subjects.StatusExhausted, subjects.StatusExpired:
+		if j.mayBeDone() {
+			return verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, "an earlier call may have been carried out; after it: " + v.detail}
+		}
+	}
+	return v
+}
+
+// mayBeDone reports whether a call may have been carried out whose answer was lost. That for the contact of a conversation does not count.
+func (j *job) mayBeDone() bool {
+	if j.kind != subjects.ConversationStart || len(j.history) >= maxHistory {
+		return j.ambiguous
+	}
+	return j.ambiguous && slices.ContainsFunc(j.history, func(a subjects.Attempt) bool {
+		return a.Reason == subjects.ReasonOutcomeUnknown && !strings.HasPrefix(a.Detail, ofContact)
+	})
 }
 
 func (j *job) settle(o *ledger.Outcome) state {

@@ -353,3 +353,64 @@ func TestNoCallIsMadeWhileTheLeaseIsTooShort(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestWhatMayHaveBeenDoneIsNotSaidToBeUndone: the answer of the first call is lost, and the command ends otherwise afterwards.
+func TestWhatMayHaveBeenDoneIsNotSaidToBeUndone(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind subjects.Kind
+		body string
+		lost Operation
+		then error
+		want subjects.Status
+	}{
+		"a hand-off is refused":          {kind: subjects.ConversationHandoff, body: `{"conversation_id":1}`, lost: DeliverToAgent, then: errNotFound, want: subjects.StatusUnknown},
+		"a message is refused":           {kind: subjects.MessageSend, body: `{"conversation_id":1,"content":"x"}`, lost: PostMessage, then: errNotFound, want: subjects.StatusUnknown},
+		"a finish is given up":           {kind: subjects.ConversationFinish, body: `{"conversation_id":1}`, lost: FinishConversation, then: errUnavailable, want: subjects.StatusUnknown},
+		"a contact exists":               {kind: subjects.ContactCreate, body: `{"inbox_id":5,"name":"Ann","email":"ann@example.test"}`, lost: CreateContact, then: errTaken, want: subjects.StatusUnknown},
+		"a conversation is refused":      {kind: subjects.ConversationStart, body: `{"inbox_id":5,"contact_id":4,"source_id":"s"}`, lost: CreateConversation, then: errNotFound, want: subjects.StatusUnknown},
+		"the contact of a refused start": {kind: subjects.ConversationStart, body: startAnn, lost: CreateContact, then: errNotFound, want: subjects.StatusRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			p := newPlatform(t, b)
+			p.behave = func(op Operation, _, _ string, try int) behaviour {
+				switch {
+				case op == c.lost && try == 1:
+					return behaviour{lose: errLost, silent: true}
+				case op == CreateContact && c.kind == subjects.ConversationStart:
+					return behaviour{}
+				}
+				return behaviour{refuse: c.then}
+			}
+			cfg := testConfig()
+			cfg.OnUnknown, cfg.EchoWait, cfg.RetryFor = Resend, shortEcho, time.Second
+			run(t, newRunner(t, b, p, cfg), 1)
+			b.command(t, c.kind, "1", c.body)
+			if r := b.result(t, c.kind, "1"); r.Status != c.want {
+				t.Errorf("%+v", r)
+			}
+			if n := b.letters(t); n != 1 {
+				t.Errorf("%d dead letters", n)
+			}
+		})
+	}
+}
+
+// TestAHandoffThatMayHaveBeenDoneDoesNotExpire between its lost answer and its repetition.
+func TestAHandoffThatMayHaveBeenDoneDoesNotExpire(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	expires := time.Now().Add(2 * time.Second)
+	hold := make(chan struct{})
+	p.behave = func(Operation, string, string, int) behaviour { return behaviour{hold: hold, lose: errLost} }
+	run(t, newRunner(t, b, p, testConfig()), 1)
+	b.command(t, subjects.ConversationHandoff, "1", `{"conversation_id":1}`, subjects.HeaderExpiresAt, expires.UTC().Format(time.RFC3339Nano))
+	natstest.Eventually(t, "for the command to expire", func() bool { return time.Now().After(expires) })
+	close(hold)
+	r := b.result(t, subjects.ConversationHandoff, "1")
+	if len(p.done()) > 0 && r.Status != subjects.StatusUnknown || len(p.done()) == 0 && r.Status != subjects.StatusExpired {
+		t.Errorf("%d calls, %+v", len(p.done()), r)
+	}
+}
