@@ -36,6 +36,7 @@ func epochOf(name string) (uint64, bool) {
 // position is where a term goes on.
 type position struct {
 	consumer jetstream.Consumer
+	known    written  // what was written down
 	floor    uint64   // sequence up to which all is done with
 	tried    uint64   // sequence up to which an earlier term may have begun commands
 	old      []string // consumers of earlier terms, to be deleted
@@ -59,7 +60,7 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.writePosition(ctx, p.floor); err != nil { // before there is a consumer: whoever finds that finds this
+	if err := s.writePosition(ctx, progressed{floor: p.floor}); err != nil { // before there is a consumer: whoever finds that finds this
 		return nil, err
 	}
 	if p.consumer, err = s.create(ctx, p.floor); err != nil {
@@ -81,40 +82,71 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 // locate finds out where the term goes on: where the consumers of earlier terms are. One that has no leader tells nothing, perhaps for as long as a
 // server is away; after a while the position that its term has written down will do.
 func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position, error) {
-	known, _, err := s.readPosition(ctx)
+	known, revision, err := s.readPosition(ctx)
 	if err != nil {
 		return nil, err
 	}
 	floor, highest := s.held.floor()
-	p := &position{floor: max(floor, s.floor, known.Floor), tried: highest}
+	p := &position{known: known, floor: max(floor, s.floor), tried: max(highest, s.tried)}
 	if p.old, err = s.earlierConsumers(ctx, stream); err != nil {
 		return nil, err
 	}
-	var silence error
-	covered := true
+	told, covered, silence := s.consult(ctx, stream, p)
+	last, own := stream.CachedInfo().State.LastSeq, max(highest, s.floor)
+	doubt := silence
+	if end := max(own, known.Floor); end > last {
+		doubt = errors.Join(doubt, fmt.Errorf("the stream %s ends at %d, and had %d", s.stream, last, end))
+	}
+	switch {
+	case doubt == nil:
+		s.silence = time.Time{}
+	case !s.silent() || !covered:
+		return nil, doubt
+	case own > last:
+		return nil, fmt.Errorf("%w: %w", ErrTermOver, doubt)
+	default:
+		if known.Floor > last { // of a stream that lost its end, or was restored: the numbers are given again
+			s.disbelieved.Store(revision)
+			p.known = known.forget()
+		}
+		s.log.Warn("an earlier term cannot be asked for its position; the one that is written down is used", "position", p.known.Floor, "error", doubt.Error())
+	}
+	if !told {
+		p.floor = max(p.floor, p.known.Floor)
+	}
+	if silence != nil || !told && known.Epoch > 0 && known.Epoch < s.epochNumber {
+		p.tried = max(p.tried, last)
+	}
+	s.tried = p.tried
+	return p, nil
+}
+
+// silent reports whether it has been tried for long enough to learn where an earlier term was.
+func (s *shift) silent() bool {
+	if s.silence.IsZero() {
+		s.silence = time.Now()
+	}
+	return time.Since(s.silence) >= s.silenceLimit
+}
+
+// consult asks the consumers of earlier terms for their positions. It tells whether one of the term that wrote its position down last, or of a later one, has
+// answered, and whether what is written down covers those that have not.
+func (s *shift) consult(ctx context.Context, stream jetstream.Stream, p *position) (told, covered bool, silence error) {
+	covered = true
 	for _, name := range p.old {
 		info, err := s.look(ctx, stream, name)
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound):
 		case err != nil:
 			p.silent, silence = append(p.silent, name), errors.Join(silence, fmt.Errorf("position of consumer %s: %w", name, err))
-			covered = covered && known.covers(name, s.reader.created)
+			covered = covered && p.known.covers(name, s.reader.created)
 		default:
 			p.floor, p.tried = max(p.floor, info.AckFloor.Stream), max(p.tried, info.Delivered.Stream)
+			epoch, _ := epochOf(name)
+			told = told || epoch >= p.known.Epoch
 		}
 	}
-	if silence == nil {
-		return p, nil
-	}
-	if s.silence.IsZero() {
-		s.silence = time.Now()
-	}
-	if !covered || time.Since(s.silence) < s.silenceLimit {
-		return nil, silence
-	}
-	s.log.Warn("a consumer of an earlier term does not answer; the position that is written down is used", "position", p.floor, "error", silence.Error())
-	p.tried = max(p.tried, stream.CachedInfo().State.LastSeq)
-	return p, nil
+	return told, covered, silence
 }
 
 // look asks for the state of a consumer.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -99,11 +100,17 @@ func TestWhereATermGoesOn(t *testing.T) {
 		otherStream  bool
 		silent       []string
 		limit        time.Duration
+		gone         []string
 		floor, tried uint64 // 0: it waits
 	}{
 		"what consumers tell":                      {floor: 6, tried: 6},
 		"a record that is behind":                  {written: &written{Version: 1, Epoch: 5, Floor: 2}, floor: 6, tried: 6},
-		"a record that is ahead":                   {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 8, tried: 6},
+		"a record that is ahead":                   {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
+		"a record beyond the end of the stream":    {written: &written{Version: 1, Epoch: 5, Floor: 11}, floor: 6, tried: 6},
+		"beyond the end, which may be a moment's":  {written: &written{Version: 1, Epoch: 5, Floor: 11}, limit: time.Hour},
+		"the later consumer was deleted":           {written: &written{Version: 1, Epoch: 5, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 10},
+		"deleted, and the record is beyond":        {written: &written{Version: 1, Epoch: 5, Floor: 11}, gone: []string{consumerName(5)}, floor: 3, tried: 10},
+		"deleted, and written by this very term":   {written: &written{Version: 1, Epoch: 9, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 3},
 		"a record of another stream":               {written: &written{Version: 1, Epoch: 5, Floor: 8}, otherStream: true, floor: 6, tried: 6},
 		"a record of a later version":              {written: &written{Version: 2, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
 		"silent, and nothing written":              {silent: []string{consumerName(5)}},
@@ -121,6 +128,11 @@ func TestWhereATermGoesOn(t *testing.T) {
 			b := newBus(t)
 			s := newShift(t, b, c.silent...)
 			s.silenceLimit = c.limit
+			for _, name := range c.gone {
+				if err := b.js.DeleteConsumer(t.Context(), s.stream, name); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if c.written != nil {
 				if c.written.Stream = s.reader.created; c.otherStream {
 					c.written.Stream = s.reader.created.Add(-time.Hour)
@@ -153,22 +165,22 @@ func TestAPositionThatIsWrittenDownRisesAndBelongsToTheLatestTerm(t *testing.T) 
 		}
 	}
 	for _, step := range []struct{ floor, want uint64 }{{5, 5}, {5, 5}, {3, 5}, {7, 7}} {
-		if err := s.writePosition(t.Context(), step.floor); err != nil {
+		if err := s.writePosition(t.Context(), progressed{floor: step.floor}); err != nil {
 			t.Fatal(err)
 		}
 		check(9, step.want)
 	}
 	later := &shift{Runner: s.Runner, epochNumber: 10, reader: s.reader}
-	if err := later.writePosition(t.Context(), 2); err != nil {
+	if err := later.writePosition(t.Context(), progressed{floor: 2}); err != nil {
 		t.Fatal(err)
 	}
 	check(10, 7)
-	if err := s.writePosition(t.Context(), 8); !errors.Is(err, ErrTermOver) {
+	if err := s.writePosition(t.Context(), progressed{floor: 8}); !errors.Is(err, ErrTermOver) {
 		t.Errorf("%v", err)
 	}
 	check(10, 7)
 	later.reader.created = later.reader.created.Add(time.Hour) // of another stream
-	if err := later.writePosition(t.Context(), 1); err != nil {
+	if err := later.writePosition(t.Context(), progressed{floor: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s.reader.created = later.reader.created
@@ -216,4 +228,139 @@ func TestAPositionIsKeptUpToDate(t *testing.T) {
 		b.result(t, subjects.MessageSend, fmt.Sprint(n))
 	}
 	b.noted(t, r, 3, 4)
+}
+
+func TestWhatAPositionTells(t *testing.T) {
+	t.Parallel()
+	former := written{Floor: 5, Highest: 12, Open: []uint64{6, 8, 11}}
+	for name, c := range map[string]struct {
+		at   progressed
+		want written
+		done []uint64 // of those from 1 to 14
+	}{
+		"of a term that begins":              {progressed{floor: 5}, former, []uint64{1, 2, 3, 4, 5, 7, 9, 10, 12}},
+		"of a term that begins further on":   {progressed{floor: 8}, written{Floor: 8, Highest: 12, Open: []uint64{11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}},
+		"of one that has come as far":        {progressed{5, 12, []uint64{6}}, written{Floor: 5, Highest: 12, Open: []uint64{6}}, []uint64{1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12}},
+		"of one that has not come as far":    {progressed{6, 9, []uint64{7}}, written{Floor: 6, Highest: 12, Open: []uint64{8, 11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 9, 10, 12}},
+		"of one to which something is again": {progressed{3, 13, []uint64{4, 13}}, written{Floor: 5, Highest: 13, Open: []uint64{13}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+		"of one that has done all":           {progressed{13, 13, nil}, written{Floor: 13}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}},
+	} {
+		got := former.followed(c.at)
+		if !got.equal(c.want) || got.equal(written{Floor: c.want.Floor, Highest: 99}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		var done []uint64
+		for seq := uint64(1); seq <= 14; seq++ {
+			if got.done(seq) {
+				done = append(done, seq)
+			}
+		}
+		if !slices.Equal(done, c.done) {
+			t.Errorf("%s: done are %v", name, done)
+		}
+	}
+}
+
+func TestHowFarATermIs(t *testing.T) {
+	t.Parallel()
+	h := newHeld()
+	check := func(floor, highest uint64, open int) {
+		t.Helper()
+		if at := h.progressed(); at.floor != floor || at.highest != highest || len(at.open) != open || !slices.IsSorted(at.open) {
+			t.Errorf("%+v", at)
+		}
+	}
+	check(0, 0, 0)
+	jobs := map[uint64]*job{}
+	for seq := uint64(11); seq <= 30+openMost; seq++ {
+		jobs[seq] = &job{seq: seq}
+		h.add(jobs[seq])
+	}
+	check(10, 10+openMost, openMost) // as far as the list goes
+	for seq := uint64(12); seq <= 31; seq++ {
+		h.remove(jobs[seq])
+	}
+	check(10, 30+openMost, openMost)
+	for seq := range jobs {
+		h.remove(jobs[seq])
+	}
+	check(30+openMost, 30+openMost, 0)
+}
+
+// TestALedgerThatRemembersForLongerDoesNotLearnAgain what it has forgotten.
+func TestALedgerThatRemembersForLongerDoesNotLearnAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	before := now.Add(-100 * time.Hour)
+	for name, c := range map[string]struct {
+		former written
+		want   time.Time
+	}{
+		"nothing written":       {written{}, time.Time{}},
+		"as long":               {written{Remembers: 40 * time.Hour, Forgot: before}, before},
+		"for longer before":     {written{Remembers: 60 * time.Hour}, time.Time{}},
+		"for shorter before":    {written{Remembers: 20 * time.Hour, Forgot: before}, now.Add(-19 * time.Hour)},
+		"it had forgotten more": {written{Remembers: 20 * time.Hour, Forgot: now}, now},
+	} {
+		if got := c.former.forgotten(40*time.Hour, now); !got.Equal(c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestAStreamThatLostItsEndIsCarriedOn: after a power cut, or restored from a backup, it gives numbers again that were done with.
+func TestAStreamThatLostItsEndIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, written{Version: 1, Epoch: 5, Floor: 50, Highest: 60, Open: []uint64{51}, Stream: stream.CachedInfo().Created})
+	r := newRunner(t, b, p, testConfig())
+	x := run(t, r, 9)
+	for n := range 3 {
+		b.send(t, fmt.Sprint(n), n, "x")
+		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusDone {
+			t.Errorf("%+v", r)
+		}
+	}
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	b.noted(t, r, 9, 3)
+}
+
+// TestATermIsOverWhenTheStreamLosesItsEnd: what it holds is of numbers that are given again.
+func TestATermIsOverWhenTheStreamLosesItsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b)
+	s.held.add(&job{seq: 11})
+	if _, err := s.located(t); !errors.Is(err, ErrTermOver) {
+		t.Errorf("%v", err)
+	}
+	s = &shift{Runner: s.Runner, epochNumber: 9, stream: s.stream, held: newHeld(), reader: s.reader, hard: s.hard, floor: 11}
+	if _, err := s.located(t); !errors.Is(err, ErrTermOver) {
+		t.Errorf("%v", err)
+	}
+	s.silence, s.silenceLimit = time.Time{}, time.Hour
+	if _, err := s.located(t); err == nil || errors.Is(err, ErrTermOver) {
+		t.Errorf("it may be a moment's: %v", err)
+	}
+}
+
+// TestWhatATermKnowsOfEarlierOnesIsKept, as their consumers are gone when its own is renewed.
+func TestWhatATermKnowsOfEarlierOnesIsKept(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b)
+	for range 2 {
+		p, err := s.takeOver(t.Context())
+		if err != nil || p.floor != 6 || p.tried != 6 {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
 }

@@ -20,18 +20,26 @@ const (
 )
 
 // forgotten tells how the command ends because it is so old that the ledger may not remember any more what became of it; nil if it is not. The ledger
-// keeps a record for ledger_ttl, and there is none from before the command was published; a twentieth of it is for the difference between clocks.
+// keeps a record for ledger_ttl, and there is none from before the command was published.
 func (j *job) forgotten() *verdict {
-	limit := j.shift.cfg.LedgerTTL
-	if time.Since(j.published()) < limit-limit/20 {
+	begun := j.suspect || j.ambiguous
+	if !j.shift.forgets(j.published()) && !(begun && j.published().UnixNano() < j.shift.forgot.Load()) {
 		return nil
 	}
-	detail := fmt.Sprintf("it waited for longer than commands.ledger_ttl (%s) lets it", limit)
-	if j.suspect || j.ambiguous {
+	detail := fmt.Sprintf("it waited for longer than commands.ledger_ttl (%s) lets it", j.shift.cfg.LedgerTTL)
+	if begun {
 		return &verdict{subjects.StatusUnknown, subjects.ReasonOutcomeUnknown, detail + ", and it may have been carried out before"}
 	}
 	return &verdict{subjects.StatusExhausted, subjects.ReasonExpired, detail}
 }
+
+// forgets reports whether the ledger may not know any more what became of a command that was published at a time.
+func (s *shift) forgets(published time.Time) bool {
+	return time.Since(published) >= remembers(s.cfg.LedgerTTL)
+}
+
+// remembers is how long the ledger remembers for certain: a twentieth is for the difference between clocks.
+func remembers(ttl time.Duration) time.Duration { return ttl - ttl/20 }
 
 // purge deletes commands from their stream that are done with and that the ledger has forgotten. The stream has no limit of its own, which would drop those
 // that wait, too.

@@ -65,6 +65,98 @@ func TestACommandThatMayHaveBeenBegunBeforeTheLedgerForgotItIsUnknown(t *testing
 	}
 }
 
+// leave carries five commands out beyond one that waits, and ends the term; then the ledger forgets, and results expire.
+func leave(t *testing.T, b *bus, p *platform, first *Runner) {
+	t.Helper()
+	p.behave = func(_ Operation, _, content string, _ int) behaviour {
+		if content == "waits" {
+			return behaviour{refuse: errUnavailable}
+		}
+		return behaviour{}
+	}
+	x := run(t, first, 1)
+	b.send(t, "waits", 2, "waits")
+	for n := range 5 {
+		b.send(t, fmt.Sprint(n), 1, fmt.Sprint("text ", n))
+		b.result(t, subjects.MessageSend, fmt.Sprint(n))
+	}
+	<-p.called
+	x.stop()
+	if err := x.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	b.replace(t, b.names.LedgerStream())
+	b.replace(t, b.names.ResultsStream())
+}
+
+func patientConfig() Config {
+	c := testConfig()
+	c.RetryInitial, c.RetryMax, c.RetryFor = 24*time.Hour, 24*time.Hour, 24*time.Hour
+	return c
+}
+
+// TestWhatHasItsResultIsNotAnsweredAgainWhenTheLedgerHasForgottenIt: the bridge was away for days, and another command kept the position where it is.
+func TestWhatHasItsResultIsNotAnsweredAgainWhenTheLedgerHasForgottenIt(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	leave(t, b, p, newRunner(t, b, p, patientConfig()))
+	run(t, newRunner(t, b, p, outlived()), 2)
+	b.send(t, "last", 1, "x")
+	b.result(t, subjects.MessageSend, "last")
+	if r := b.result(t, subjects.MessageSend, "waits"); r.Status != subjects.StatusUnknown {
+		t.Errorf("%+v", r)
+	}
+	b.settled(t, 2)
+	if n := b.count(t, b.names.ResultsStream()); n != 2 {
+		t.Errorf("%d results", n)
+	}
+	if n := b.letters(t); n != 2 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestALongerMemoryDoesNotReachBack: with the ledger_ttl of before, the ledger has forgotten what the one of now would have it remember.
+func TestALongerMemoryDoesNotReachBack(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	leave(t, b, p, newRunner(t, b, p, patientConfig()))
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, written{Version: 1, Epoch: 1, Stream: stream.CachedInfo().Created, Remembers: time.Nanosecond})
+	b.send(t, "later", 3, "x")
+	run(t, newRunner(t, b, p, testConfig()), 2)
+	if r := b.result(t, subjects.MessageSend, "later"); r.Status != subjects.StatusDone {
+		t.Errorf("%+v", r)
+	}
+	for n := range 5 {
+		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusUnknown {
+			t.Errorf("%+v", r)
+		}
+		if n := p.attempts(PostMessage, "1", fmt.Sprint("text ", n)); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+	}
+}
+
+// TestAnOldCommandIsUnknownWhenNobodyCanTellWhetherItWasBegun: an operator has deleted the consumer.
+func TestAnOldCommandIsUnknownWhenNobodyCanTellWhetherItWasBegun(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	p := newPlatform(t, b)
+	leave(t, b, p, newRunner(t, b, p, patientConfig()))
+	if err := b.js.DeleteConsumer(t.Context(), b.names.CommandsStream(), consumerName(1)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, newRunner(t, b, p, outlived()), 2)
+	if r := b.result(t, subjects.MessageSend, "waits"); r.Status != subjects.StatusUnknown {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestOldCommandsAreDeletedOnlyWhenTheyAreDoneWith, and schedules are left alone.
 func TestOldCommandsAreDeletedOnlyWhenTheyAreDoneWith(t *testing.T) {
 	t.Parallel()
@@ -105,7 +197,7 @@ func TestOldCommandsAreDeletedOnlyWhenTheyAreDoneWith(t *testing.T) {
 			t.Errorf("%d messages, want %d", n, want)
 		}
 	}
-	if err := s.writePosition(t.Context(), 1+done); err != nil {
+	if err := s.writePosition(t.Context(), progressed{floor: 1 + done}); err != nil {
 		t.Fatal(err)
 	}
 	purged(1 + done + waiting) // they are not old

@@ -175,9 +175,13 @@ type shift struct {
 	reader      reader
 	lanes       *lane.Lanes
 	held        *held
-	floor       uint64      // sequence up to which all was done with when the term began; of the pulling, as the next
-	silence     time.Time   // since when a consumer of an earlier term has not told its position
-	leftover    atomic.Bool // a consumer of an earlier term is still to be deleted
+	floor       uint64        // sequence up to which all was done with when the term began; of the pulling, as the next
+	silence     time.Time     // since when a consumer of an earlier term has not told its position
+	tried       uint64        // sequence up to which an earlier term may have begun commands; of the pulling
+	leftover    atomic.Bool   // a consumer of an earlier term is still to be deleted
+	disbelieved atomic.Uint64 // revision up to which a position is about another life of the stream
+	forgot      atomic.Int64  // time, in nanoseconds, before which the ledger may have forgotten what was begun
+	noted       progressed    // what was written down last; of the upkeep, and of the end
 	sightings   *sightings
 	former      *former
 	met         *met
@@ -257,6 +261,9 @@ func (s *shift) run(ctx context.Context) error {
 	work.Wait()
 	stop()
 	keep.Wait()
+	if s.hard.Err() == nil {
+		s.managed(s.notePosition(s.hard, lookPatience))
+	}
 	s.keep()
 	s.gate.detach()
 	if ferr := s.conn.FlushTimeout(time.Second); ferr != nil { // acknowledgements; what is lost comes again
