@@ -98,8 +98,8 @@ func failure(running *server.Server) error {
 	if running == nil {
 		return errors.New("the embedded nats-server does not run")
 	}
-	if status := running.Healthz(&server.HealthzOptions{}); status.Error != "" {
-		return fmt.Errorf("embedded nats-server: %s", status.Error)
+	if err := embedded.Health(running); err != nil {
+		return fmt.Errorf("embedded nats-server: %w", err)
 	}
 	return nil
 }

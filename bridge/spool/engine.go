@@ -163,10 +163,7 @@ func (e *engine) failure() error {
 	if running == nil {
 		return ErrClosed
 	}
-	if status := running.Healthz(&server.HealthzOptions{}); status.Error != "" {
-		return errors.New(status.Error)
-	}
-	return nil
+	return embedded.Health(running)
 }
 
 func (e *engine) stop(ctx context.Context) error {

@@ -78,3 +78,20 @@ func TestStoreDirectoryThatIsAFile(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+func TestHealth(t *testing.T) {
+	s, err := embedded.Start(t.Context(), options(t.TempDir()), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := s.NATS()
+	if err := embedded.Health(running); err != nil {
+		t.Errorf("of a server that runs: %v", err)
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := embedded.Health(running); err == nil {
+		t.Error("a stopped server is well")
+	}
+}
