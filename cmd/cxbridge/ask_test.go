@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -278,9 +279,15 @@ func TestABusThatFailsEndsAReplay(t *testing.T) {
 func TestErrorsOfABridgeAreTold(t *testing.T) {
 	b := startWholeBus(t, "cx")
 	b.serve(map[string]rpc.Query{
-		queryPause:   func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("the bus is full") },
-		queryExplain: func(ctx context.Context, _ []byte) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
-		queryStatus:  func(context.Context, []byte) (any, error) { return "none", nil },
+		queryPause: func(context.Context, []byte) (any, error) { return nil, fmt.Errorf("the bus is full") },
+		queryExplain: func(ctx context.Context, _ []byte) (any, error) {
+			if end, _ := ctx.Deadline(); time.Until(end) > time.Second {
+				t.Errorf("the bridge goes on until %s", end)
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+		queryStatus: func(context.Context, []byte) (any, error) { return "none", nil },
 	})
 	b.contains(b.run(exitFailed, "pause"), "cxbridge: the bus is full\n")
 	b.contains(b.run(exitFailed, "explain", "x", "--wait", "100ms"), "wait longer with --wait, or read the streams without a bridge with --direct")

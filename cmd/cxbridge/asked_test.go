@@ -26,6 +26,8 @@ func startWholeBus(t *testing.T, prefix string, change ...natstest.Option) *dead
 	t.Setenv(configVariable, "")
 	s, names := natstest.Start(t, change...), namesOf(t, prefix)
 	b := &deadBus{T: t, server: s, url: s.URL, names: names}
+	b.js = s.JetStream(t)
+	natstest.Eventually(t, "JetStream of the account", func() bool { _, err := b.js.AccountInfo(b.ctx()); return err == nil })
 	cfg := bridge.DefaultConfig()
 	cfg.NATS.Mode, cfg.NATS.URL, cfg.Subjects.Prefix = broker.External, b.url, prefix
 	made, err := broker.Open(b.ctx(), cfg.NATS, broker.Options{Names: names, Settings: cfg.StreamSettings()})
@@ -36,7 +38,6 @@ func startWholeBus(t *testing.T, prefix string, change ...natstest.Option) *dead
 	if err := made.Ready(b.ctx()); err != nil {
 		t.Fatal(err)
 	}
-	b.js = s.JetStream(t)
 	b.store = deadletter.NewStore(b.js, names)
 	return b
 }
