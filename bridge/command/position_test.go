@@ -364,3 +364,62 @@ func TestWhatATermKnowsOfEarlierOnesIsKept(t *testing.T) {
 		}
 	}
 }
+
+// stale is a bucket of which a replica answers that is behind.
+type stale struct {
+	jetstream.KeyValue
+	entry jetstream.KeyValueEntry
+}
+
+func (s stale) Get(context.Context, string) (jetstream.KeyValueEntry, error) { return s.entry, nil }
+
+func TestAPositionIsNotWrittenOverALaterOneThatIsNotSeen(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b)
+	if err := s.writePosition(t.Context(), progressed{floor: 5}); err != nil {
+		t.Fatal(err)
+	}
+	entry, err := b.bucket.Get(t.Context(), positionKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := &shift{Runner: s.Runner, epochNumber: 10, reader: s.reader}
+	if err := later.writePosition(t.Context(), progressed{floor: 7}); err != nil {
+		t.Fatal(err)
+	}
+	behind := *s.Runner
+	behind.bucket = stale{b.bucket, entry}
+	zombie := &shift{Runner: &behind, epochNumber: 9, reader: s.reader}
+	if err := zombie.writePosition(t.Context(), progressed{floor: 8}); err == nil {
+		t.Error("it was written")
+	}
+	if w, _, err := s.readPosition(t.Context()); err != nil || w.Epoch != 10 || w.Floor != 7 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// TestEachSilentConsumerHasToBeCovered, and each silence is waited for.
+func TestEachSilentConsumerHasToBeCovered(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := newShift(t, b, consumerName(4), consumerName(5))
+	stream, err := s.js.Stream(t.Context(), s.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range [][]string{{consumerName(4), consumerName(5)}, {consumerName(5), consumerName(4)}} {
+		p := &position{known: written{Epoch: 4, Stream: s.reader.created}, old: old}
+		if told, covered, silence := s.consult(t.Context(), stream, p); told || covered || silence == nil || len(p.silent) != 2 {
+			t.Errorf("%v, %v, %v, %+v", told, covered, silence, p)
+		}
+	}
+	s.silenceLimit = time.Hour
+	if _, err := s.located(t); err == nil || s.silence.IsZero() {
+		t.Errorf("silent since %v: %v", s.silence, err)
+	}
+	s.js = b.js
+	if _, err := s.located(t); err != nil || !s.silence.IsZero() {
+		t.Errorf("silent since %v: %v", s.silence, err)
+	}
+}

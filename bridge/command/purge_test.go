@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -121,23 +122,62 @@ func TestALongerMemoryDoesNotReachBack(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
 	p := newPlatform(t, b)
-	leave(t, b, p, newRunner(t, b, p, patientConfig()))
+	first := newRunner(t, b, p, patientConfig())
+	leave(t, b, p, first)
 	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.write(t, written{Version: 1, Epoch: 1, Stream: stream.CachedInfo().Created, Remembers: time.Nanosecond})
+	s := &shift{Runner: first}
+	s.reader.created = stream.CachedInfo().Created
+	w, _, err := s.readPosition(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Remembers != first.cfg.LedgerTTL || w.Highest != 6 || len(w.Open) != 1 {
+		t.Errorf("%+v", w)
+	}
+	w.Remembers, w.Open = time.Nanosecond, []uint64{1, 2} // as if the first of the five had been finished just before it died
+	b.write(t, w)
 	b.send(t, "later", 3, "x")
 	run(t, newRunner(t, b, p, testConfig()), 2)
 	if r := b.result(t, subjects.MessageSend, "later"); r.Status != subjects.StatusDone {
 		t.Errorf("%+v", r)
 	}
-	for n := range 5 {
-		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusUnknown {
+	for _, id := range []string{"waits", "0"} {
+		if r := b.result(t, subjects.MessageSend, id); r.Status != subjects.StatusUnknown {
 			t.Errorf("%+v", r)
 		}
-		if n := p.attempts(PostMessage, "1", fmt.Sprint("text ", n)); n != 1 {
-			t.Errorf("%d calls", n)
+	}
+	b.settled(t, 2)
+	if n := b.count(t, b.names.ResultsStream()); n != 3 {
+		t.Errorf("%d results", n)
+	}
+	for n := range 5 {
+		if calls := p.attempts(PostMessage, "1", fmt.Sprint("text ", n)); calls != 1 {
+			t.Errorf("%d calls", calls)
+		}
+	}
+}
+
+// TestAnOldCommandIsUnknownIfACallMayHaveBeenCarriedOut, now or before.
+func TestAnOldCommandIsUnknownIfACallMayHaveBeenCarriedOut(t *testing.T) {
+	t.Parallel()
+	s := &shift{Runner: &Runner{cfg: testConfig()}}
+	old, young := time.Now().Add(-2*s.cfg.LedgerTTL), time.Now()
+	for name, c := range map[string]struct {
+		stored             time.Time
+		suspect, ambiguous bool
+		want               subjects.Status
+	}{
+		"young":             {young, true, true, ""},
+		"never begun":       {old, false, false, subjects.StatusExhausted},
+		"begun before":      {old, true, false, subjects.StatusUnknown},
+		"an answer is lost": {old, false, true, subjects.StatusUnknown},
+	} {
+		j := &job{shift: s, stored: c.stored.UnixNano(), suspect: c.suspect, progress: &progress{ambiguous: c.ambiguous}}
+		if v := j.forgotten(); (v == nil) != (c.want == "") || v != nil && v.status != c.want {
+			t.Errorf("%s: %+v", name, v)
 		}
 	}
 }
@@ -237,5 +277,35 @@ func TestTheFirstCommandSinceATime(t *testing.T) {
 		if got, err := s.firstSince(t.Context(), stream, m.Time, 1, 3); err != nil || got != min(want, 3) {
 			t.Errorf("after command %d, up to 3: %d, %v", seq, got, err)
 		}
+	}
+}
+
+// TestNothingIsDeletedFromAStreamThatWasReplaced, or that does not tell how old its commands are.
+func TestNothingIsDeletedFromAStreamThatWasReplaced(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	r := newRunner(t, b, newPlatform(t, b), outlived())
+	for n := range 3 {
+		b.send(t, fmt.Sprint(n), n, "x")
+	}
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shift{Runner: r, epochNumber: 1, stream: b.names.CommandsStream(), held: newHeld()}
+	s.reader.created = stream.CachedInfo().Created.Add(-time.Hour)
+	if err := s.writePosition(t.Context(), progressed{floor: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.purge(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := b.count(t, b.names.CommandsStream()); n != 3 {
+		t.Errorf("%d commands", n)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if got, err := s.firstSince(ended, stream, time.Now(), 1, 4); err == nil {
+		t.Errorf("%d", got)
 	}
 }
