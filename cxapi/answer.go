@@ -64,6 +64,14 @@ func (rep reply) answer() Answer {
 	return Answer{Status: rep.status}
 }
 
+// told is the answer to a call that failed, for [Error.Answer].
+func (rep reply) told() json.RawMessage {
+	if rep.cut != nil || len(rep.data) > MaxErrorAnswer || !json.Valid(rep.data) || rep.token != "" && bytes.Contains(rep.data, []byte(rep.token)) {
+		return nil
+	}
+	return bytes.Clone(rep.data) // what was read has room to spare
+}
+
 var (
 	errNotJSON = errors.New("the answer is not JSON")
 	errNoList  = errors.New("the answer holds no list")
@@ -100,7 +108,7 @@ func (rep reply) unclear(cl call, cause error) *Error {
 		kind = causeKind(rep.cut)
 	}
 	e := cl.fail(doubtful(kind, cl.repeatable))
-	e.Status = rep.status
+	e.Status, e.Answer = rep.status, rep.told()
 	e.Err = cause
 	return e
 }

@@ -34,11 +34,12 @@ func (cl call) malformed(problem string) *Error {
 	return e
 }
 
-// reply is an answer with a status of 2xx.
+// reply is an answer.
 type reply struct {
 	status int
 	data   []byte
 	cut    error // why data is not the whole body; nil if it is
+	token  string
 }
 
 // errTooLong is why a body is cut that goes on beyond the cap.
@@ -112,12 +113,14 @@ func (c *Client) exchange(ctx context.Context, cl call, body []byte, token strin
 	defer func() { _ = resp.Body.Close() }() // all that is wanted of the answer has been read
 	data, cut := c.readBody(resp)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return reply{}, refused(cl, resp, data, body, token)
+		e := refused(cl, resp, data, body, token)
+		e.Answer = reply{data: data, cut: cut, token: token}.told()
+		return reply{}, e
 	}
 	if cut != nil {
 		cut = c.cleanCause(cut, body, token)
 	}
-	return reply{status: resp.StatusCode, data: data, cut: cut}, nil
+	return reply{status: resp.StatusCode, data: data, cut: cut, token: token}, nil
 }
 
 // send goes straight to the transport, unless the HTTP client was given more to do than to follow redirects, which it must not: it would copy the header

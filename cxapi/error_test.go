@@ -114,6 +114,33 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 	}
 }
 
+func TestAnErrorHoldsTheAnswerOutsideOfItsText(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		want   bool
+	}{
+		"refused":           {422, `{"error":"nope","request":{"content":"hello there"}}`, true},
+		"server error":      {500, ` ["a"] `, true},
+		"refused by a 200":  {200, `{"errors":["nope"]}`, true},
+		"empty":             {422, "", false},
+		"no JSON":           {422, "nope", false},
+		"a page by a 200":   {200, "<html>", false},
+		"cut JSON":          {422, `{"error":"no`, false},
+		"as long as may be": {422, `"` + strings.Repeat("x", MaxErrorAnswer-2) + `"`, true},
+		"too long":          {422, `"` + strings.Repeat("x", MaxErrorAnswer-1) + `"`, false},
+		"with the token":    {422, `{"error":"` + testToken + ` is no good"}`, false},
+	} {
+		e := failure(t, send(testClient(t, testServer(t, answering(test.status, test.body)))))
+		if got := string(e.Answer); test.want && got != test.body || !test.want && e.Answer != nil {
+			t.Errorf("%s: got %.100q", name, got)
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v", e, e), "hello there") {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}
+
 func TestErrorsOfTheTransportShowNoSecrets(t *testing.T) {
 	c := testClient(t, "http://cx.example.test/", WithHTTPClient(&http.Client{Transport: failing{
 		fmt.Errorf("malformed answer %q: %w", "Bearer "+testToken, errors.ErrUnsupported),

@@ -1,6 +1,7 @@
 package cxapi
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ const (
 	KindInternal Kind = "internal"
 )
 
+// MaxErrorAnswer bounds [Error.Answer], in bytes.
+const MaxErrorAnswer = 128 << 10
+
 // Error is the failure of one API call. Its text has no token, no header and nothing of the request's body.
 type Error struct {
 	// Op is the call as the vendor writes it, such as "POST messages/".
@@ -80,6 +84,9 @@ type Error struct {
 	Code string
 	// Body is the message in the answer, cut, in one line, and cleaned of secrets and of what the request contained.
 	Body string
+	// Answer is the whole body of the answer as it came, for who made the call: it may hold what the request contained, and stands in no text of the
+	// error. It is nil if there was none, or if it was not JSON, longer than [MaxErrorAnswer], not read to its end, or if it held the token.
+	Answer json.RawMessage
 	// Err is the cause below HTTP, nil if the server answered.
 	Err error
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -322,9 +323,12 @@ func TestOneRefreshAndOneReplayAfter401(t *testing.T) {
 				answering(http.StatusOK, "{}")(w, r)
 				return
 			}
-			answering(http.StatusUnauthorized, "")(w, r)
+			answering(http.StatusUnauthorized, strconv.Itoa(calls))(w, r)
 		}), WithTokenSource(source(t, server, nil)))
 		err := send(c)
+		if err != nil && string(failure(t, err).Answer) != "2" {
+			t.Errorf("%s: the answer is %s", good, failure(t, err).Answer)
+		}
 		if calls != want.calls || server.count() != want.tokens || (err == nil) != want.done {
 			t.Errorf("%s: %d calls, %d tokens, %v", good, calls, server.count(), err)
 		}

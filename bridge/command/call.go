@@ -66,10 +66,10 @@ func (j *job) refused(op Operation, f Failure, cause *cxapi.Error) state {
 	switch exists := f == FailureAlready || f == FailureAlreadyOurs; {
 	case exists && (op == CreateContact || op == CreateItsContact):
 		if j.taken = &v; j.missed != nil {
-			j.taken, j.httpStatus = j.missed, http.StatusNotFound
+			j.taken, j.httpStatus, j.response = &j.missed.verdict, http.StatusNotFound, j.missed.response
 		}
 	case op == CreateConversation && f == FailureRefused && cause.Status == http.StatusNotFound && j.fromDirectory:
-		j.stale, j.missed, j.contact, j.fromDirectory = j.contact, &v, subjects.ID{}, false
+		j.stale, j.missed, j.contact, j.fromDirectory = j.contact, &missed{v, j.response}, subjects.ID{}, false
 	default:
 		return j.conclude(v)
 	}
@@ -82,7 +82,7 @@ func (j *job) record(op Operation, f Failure, cause *cxapi.Error) {
 	status, reason, detail := j.httpStatus, subjects.ReasonNone, ""
 	if f != FailureNone {
 		status, reason, detail = cause.Status, reasonOf(cause), cause.Error()
-		j.httpStatus = status
+		j.answered(cxapi.Answer{Status: status, Body: cause.Answer})
 	}
 	if f == FailureLost {
 		reason = subjects.ReasonOutcomeUnknown
@@ -156,7 +156,12 @@ func (j *job) invoke(ctx context.Context, op Operation) error {
 	return nil
 }
 
-func (j *job) answered(a cxapi.Answer) { j.httpStatus, j.response = a.Status, a.Body }
+// answered keeps the answer to the latest call, and none before it, as many commands may wait for another attempt.
+func (j *job) answered(a cxapi.Answer) {
+	if j.httpStatus, j.response = a.Status, a.Body; len(a.Body) > maxResponse {
+		j.response = nil
+	}
+}
 
 // done goes on after a call that was carried out.
 func (j *job) done(op Operation) state {

@@ -69,11 +69,11 @@ type progress struct {
 
 	conversation, message, contact subjects.ID
 	contactSought                  bool
-	fromDirectory                  bool        // the contact was found there
-	stale                          subjects.ID // what was found there, and the API does not know, as it seems
-	missed                         *verdict    // how the command ends if that was not what the API does not know
-	taken                          *verdict    // the API says that the contact exists: how the command ends if it is not found
-	response                       json.RawMessage
+	fromDirectory                  bool            // the contact was found there
+	stale                          subjects.ID     // what was found there, and the API does not know, as it seems
+	missed                         *missed         // how the command ends if that was not what the API does not know
+	taken                          *verdict        // the API says that the contact exists: how the command ends if it is not found
+	response                       json.RawMessage // to the call that httpStatus is of
 	httpStatus                     int
 	attempts                       int
 	history                        []subjects.Attempt

@@ -42,6 +42,7 @@ func (s *shift) recall(claim ledger.Claim) (keptAnswer, bool) {
 func (j *job) resume(kept keptAnswer) state {
 	f := kept.former
 	j.attempts, j.history, j.ambiguous, j.spent, j.backoff = f.attempts, f.history, f.ambiguous, f.spent, f.backoff
+	j.httpStatus, j.response = f.httpStatus, f.response
 	if j.contact.IsZero() {
 		j.contact = f.contact
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -26,15 +27,18 @@ type verdict struct {
 	detail string
 }
 
+// missed is how a command ends that named a contact of the directory, which the API does not know, and what the API answered.
+type missed struct {
+	verdict
+	response json.RawMessage
+}
+
 // outcome is all that the ledger remembers of how a command ended.
 func (j *job) outcome(v verdict) *ledger.Outcome {
 	r := subjects.Result{
 		CommandID: j.id, Command: j.kind, Status: v.status, Reason: v.reason, Detail: cut(v.detail, maxDetail), Tenant: j.shift.tenant,
 		ConversationID: j.conversation, MessageID: j.message, ContactID: j.contact, Attempts: j.attempts, HTTPStatus: j.httpStatus,
 		ReceivedAt: subjects.Time{Time: j.published()}, FinishedAt: subjects.Time{Time: time.Now()}, Response: j.response,
-	}
-	if len(r.Response) > maxResponse {
-		r.Response = nil
 	}
 	return &ledger.Outcome{
 		Result: r, Key: j.key, ReplyTo: j.replyTo, DeadLetter: v.status.DeadLetter(), History: j.history,
