@@ -15,6 +15,8 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 5 * time.Second
+	// accountPatience is how long a server that starts may say of an account that it has no JetStream.
+	accountPatience = 3 * time.Second
 )
 
 // API levels of nats-server that the bridge knows.
@@ -25,9 +27,18 @@ const (
 
 // Ready waits until the connection is up and all streams and buckets exist and fit. What passes by itself, such as a server that is
 // away or a cluster without a leader, is tried again until ctx ends. What does not is returned at once: a [SettingError], an
-// [OverlapError], a [PermissionError], or an account without JetStream.
+// [OverlapError], a [PermissionError]. So is, after a moment in which the server may still be starting, an account without JetStream.
 func (b *Broker) Ready(ctx context.Context) error {
-	return b.again(ctx, b.ensureAll, func(err error) bool { return transient(err) || beingMade(err) })
+	var without time.Time // since when the account has been without JetStream
+	return b.again(ctx, b.ensureAll, func(err error) bool {
+		if !errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return transient(err) || beingMade(err)
+		}
+		if without.IsZero() {
+			without = time.Now()
+		}
+		return time.Since(without) < accountPatience
+	})
 }
 
 // again takes a step until it succeeds, or fails with an error that does not pass, or ctx ends.
