@@ -5,6 +5,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/cxbridge/cxbridge/cxapi"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -172,3 +173,53 @@ func TestTheContactOfAnEarlierStartHasNoRightToAConversation(t *testing.T) {
 		}
 	}
 }
+
+// TestAContactIsMadeAnewOnlyForOneOfTheDirectoryThatIsNotFound, and once.
+func TestAContactIsMadeAnewOnlyForOneOfTheDirectoryThatIsNotFound(t *testing.T) {
+	t.Parallel()
+	const byID = `{"inbox_id":5,"contact_id":777,"source_id":"ann@example.test"}`
+	for name, c := range map[string]struct {
+		body              string
+		conversation      error // what the API says to it
+		contact           error
+		event             string // of a contact with the address
+		contacts, answers int
+		status            int
+	}{
+		"the bot gave the id":               {body: byID, conversation: errNotFound, answers: 1, status: 404},
+		"refused for another reason":        {body: startAnn, conversation: errInvalid, answers: 1, status: 422},
+		"not found anew, either":            {body: startAnn, conversation: errNotFound, contacts: 1, answers: 3, status: 404},
+		"an event tells the same id":        {body: startAnn, conversation: errNotFound, contact: errTaken, event: "777", answers: 2, status: 404},
+		"not found with that of the event":  {body: startAnn, conversation: errNotFound, contact: errTaken, event: "778", answers: 3, status: 404},
+		"the new contact is refused itself": {body: startAnn, conversation: errNotFound, contact: errInvalid, answers: 2, status: 422},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			p := newPlatform(t, b)
+			p.behave = func(op Operation, _, _ string, _ int) behaviour {
+				if op == CreateConversation {
+					return behaviour{refuse: c.conversation}
+				}
+				return behaviour{refuse: c.contact}
+			}
+			if c.event != "" {
+				b.tell(t, "contact_created", `{"id":`+c.event+`,"email":"ann@example.test"}`)
+			}
+			r := newRunner(t, b, p, testConfig())
+			if err := r.contacts.Remember(t.Context(), "ann@example.test", subjects.NumberID(777)); err != nil {
+				t.Fatal(err)
+			}
+			run(t, r, 1)
+			b.command(t, subjects.ConversationStart, "1", c.body)
+			if r := b.result(t, subjects.ConversationStart, "1"); r.Status != subjects.StatusRefused || r.HTTPStatus != c.status || r.Attempts != c.answers {
+				t.Errorf("%+v", r)
+			}
+			if n := deedsOf(p, CreateContact); n != c.contacts {
+				t.Errorf("%d contacts", n)
+			}
+		})
+	}
+}
+
+var errInvalid = &cxapi.Error{Op: "POST conversations/", Status: 422, Kind: cxapi.KindRejected, Outcome: cxapi.OutcomeNever, Body: "inbox is not valid"}
