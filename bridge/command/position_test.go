@@ -388,9 +388,7 @@ func TestAPositionIsNotWrittenOverALaterOneThatIsNotSeen(t *testing.T) {
 	if err := later.writePosition(t.Context(), progressed{floor: 7}); err != nil {
 		t.Fatal(err)
 	}
-	behind := *s.Runner
-	behind.bucket = stale{b.bucket, entry}
-	zombie := &shift{Runner: &behind, epochNumber: 9, reader: s.reader}
+	zombie := &shift{Runner: &Runner{cfg: s.cfg, bucket: stale{b.bucket, entry}}, epochNumber: 9, reader: s.reader}
 	if err := zombie.writePosition(t.Context(), progressed{floor: 8}); err == nil {
 		t.Error("it was written")
 	}
