@@ -217,10 +217,10 @@ func (r *Receiver) admit(pass *gates, req *http.Request) *problem {
 		return problemMethod
 	case !pass.networks.allow(req):
 		return problemNetwork
-	case req.ContentLength > r.cfg.MaxBodyBytes:
-		return problemTooLarge
 	case !pass.tokens.valid(token):
 		return problemToken
+	case req.ContentLength > r.cfg.MaxBodyBytes:
+		return problemTooLarge
 	}
 	return nil
 }

@@ -73,6 +73,7 @@ func TestAnswers(t *testing.T) {
 		{"below the token", "POST", Path + token + "/x", incoming, 404},
 		{"another method", "GET", Path + token, "", 405},
 		{"body too large", "POST", Path + token, strings.Repeat(" ", 4<<20+1), 413},
+		{"wrong token, body too large", "POST", Path + "wrong", strings.Repeat(" ", 4<<20+1), 401},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

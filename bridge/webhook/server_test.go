@@ -194,6 +194,16 @@ func TestALargeBodyIsRefusedUnread(t *testing.T) {
 	status(t, conn, http.StatusRequestEntityTooLarge)
 }
 
+func TestAStrangersBodyIsRefusedUnreadWhateverItsSize(t *testing.T) {
+	h := setup(t, nil)
+	addr := h.listen(t)
+	for _, length := range []string{"Content-Length: 10", "Content-Length: 99999999999", "Transfer-Encoding: chunked"} {
+		conn := dial(t, addr)
+		send(t, conn, "POST "+Path+"wrong HTTP/1.1\r\nHost: a\r\n"+length+"\r\n\r\n")
+		status(t, conn, http.StatusUnauthorized)
+	}
+}
+
 func TestAStopFinishesWhatIsInHand(t *testing.T) {
 	h := setup(t, nil)
 	inside, goOn := make(chan struct{}), make(chan struct{})
