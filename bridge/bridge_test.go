@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 	"github.com/cxbridge/cxbridge/bridge/pause"
 	"github.com/cxbridge/cxbridge/cxapi/cxsim"
+	"github.com/cxbridge/cxbridge/subjects"
 )
 
 func TestMain(m *testing.M) { natstest.VerifyNoLeaks(m) }
@@ -353,6 +355,21 @@ func TestBridgeAnswersRequests(t *testing.T) {
 		answer, err := conn.Request(subject, fmt.Appendf(nil, `{"conversation_id":%d,"content":"hi"}`, c.ID), natstest.Patience)
 		if err != nil || !strings.Contains(string(answer.Data), want) {
 			t.Errorf("%s = %v, %v; want %s", subject, answer, err, want)
+		}
+	}
+}
+
+func TestTheCodeOfARequestIsThatOfTheAPI(t *testing.T) {
+	sim, cfg := simulate(t)
+	conn := connect(t, start(t, cfg).waitReady().NATSURL()).Conn()
+	for _, code := range []int{401, 403, 429} {
+		sim.Fault(cxsim.Fault{Op: cxsim.OpListInboxes, Effect: cxsim.EffectStatus, Status: code, Body: `{"error":"nope"}`, Times: 1})
+		answer, err := conn.Request("cx.rpc.inbox.list", nil, natstest.Patience)
+		if err != nil || answer.Header.Get(subjects.HeaderServiceErrorCode) != strconv.Itoa(code) {
+			t.Fatalf("%d: %v, %v", code, answer, err)
+		}
+		if text := answer.Header.Get(subjects.HeaderServiceError); !strings.Contains(text, "the API of CX") || !strings.Contains(text, "nope") {
+			t.Errorf("%d: %s", code, text)
 		}
 	}
 }

@@ -58,7 +58,7 @@ type inbox struct {
 func (p *process) inboxes(ctx context.Context, _ []byte) (any, error) {
 	found, err := p.client.ListInboxes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the API of CX did not list the inboxes: %w", err)
 	}
 	rows := make([]inbox, 0, len(found))
 	for _, i := range found {

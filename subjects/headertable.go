@@ -50,7 +50,7 @@ type Header struct {
 // Headers of answers of the micro service, as NATS micro services have them.
 const (
 	HeaderServiceError     = "Nats-Service-Error"      // what is wrong, in one line
-	HeaderServiceErrorCode = "Nats-Service-Error-Code" // 400, 404, 413, 429, 500, 503 or 504
+	HeaderServiceErrorCode = "Nats-Service-Error-Code" // 400, 401, 403, 404, 413, 429, 500, 503 or 504
 )
 
 // HeaderTable returns all headers: what each means, and where it stands.
@@ -86,7 +86,7 @@ var (
 func idHeaders() []Header {
 	return []Header{
 		{
-			Name: HeaderMsgID, Form: HeaderText, Always: true, On: []Carrier{OnEvents, OnMessageEvents, OnResults, OnDeadCommands, OnDeadWebhooks},
+			Name: HeaderMsgID, Form: HeaderText, Always: true, On: []Carrier{OnEvents, OnMessageEvents, OnResults, OnReplies, OnDeadCommands, OnDeadWebhooks},
 			Meaning: "A stable id: a repeat of the message has the same one, and is stored once.",
 		},
 		{
@@ -158,9 +158,10 @@ func outcomeHeaders() []Header {
 		{Name: HeaderFailedAt, Form: HeaderTime, Always: true, On: onDead, Meaning: "When it ended."},
 		{Name: HeaderServiceError, Form: HeaderText, Always: true, On: failed, Meaning: "What is wrong, in one line; after a time-out, where the command stands."},
 		{
-			Name: HeaderServiceErrorCode, Form: HeaderNumber, Values: []string{"400", "404", "413", "429", "500", "503", "504"}, Always: true, On: failed,
+			Name: HeaderServiceErrorCode, Form: HeaderNumber, Values: []string{"400", "401", "403", "404", "413", "429", "500", "503", "504"}, Always: true, On: failed,
 			Meaning: "400: the request is wrong; 429: too many wait; 503: not known to be stored, ask again with the same Nats-Msg-Id; 504: stored, and will still be carried out. " +
-				"Of queries: 404: there is no such thing; 413: the answer is too large for a message; 503: it failed; 504: its time is over.",
+				"Of queries: 404: there is no such thing; 413: the answer is too large for a message; 503: it failed; 504: its time is over. " +
+				"Of queries that ask the API of CX, if it refused: 401, 403, 404 and 429 as it did.",
 		},
 	}
 }

@@ -167,6 +167,9 @@ func TestACommandIDIsCarriedOutOnceAndAnsweredAgain(t *testing.T) {
 		if err := json.Unmarshal(m.Data, &got); err != nil || got.Status != subjects.StatusDone || m.Header.Get(subjects.HeaderCommandID) != "twice" {
 			t.Errorf("%s %v", m.Data, err)
 		}
+		if id := m.Header.Get(subjects.HeaderMsgID); id != "result-twice" || len(m.Header[subjects.HeaderMsgID]) != 1 {
+			t.Errorf("the message id of the reply is %q", id)
+		}
 	}
 	b.settled(t, 1)
 	if n := len(p.done()); n != 1 {

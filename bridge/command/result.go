@@ -84,6 +84,7 @@ func (j *job) resultMessage(subject string, e *envelope) (*nats.Msg, error) {
 	clear(e.header)
 	h, values := e.header, e.values[:0]
 	for _, each := range [...]struct{ name, value string }{
+		{subjects.HeaderMsgID, j.resultID()},
 		{subjects.HeaderCESpecVersion, subjects.CESpecVersion},
 		{subjects.HeaderCEID, j.resultID()},
 		{subjects.HeaderCESource, subjects.CESource(r.Tenant)},

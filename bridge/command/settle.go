@@ -111,7 +111,6 @@ func (j *job) announced(ctx context.Context) (time.Duration, state) {
 }
 
 func (s *shift) publishOnce(ctx context.Context, m *nats.Msg) error {
-	m.Header[jetstream.MsgIDHeader] = m.Header[subjects.HeaderCEID]
 	m.Header[jetstream.ExpectedStreamHeader] = []string{s.names.ResultsStream()}
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
 	_, err := s.writer.PublishMsg(ctx, m)

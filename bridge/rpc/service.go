@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/cxbridge/cxbridge/cxapi"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -31,6 +32,8 @@ const maxRequests = 4096
 // Codes of errors, in the header Nats-Service-Error-Code.
 const (
 	codeInvalid     = "400"
+	codeUnknown     = "401"
+	codeForbidden   = "403"
 	codeNotFound    = "404"
 	codeTooLarge    = "413"
 	codeBusy        = "429"
@@ -40,7 +43,8 @@ const (
 )
 
 // Query answers a request that is no command. Its error is told to the caller, and so must hold no secret. The code is 400 for [ErrRequest], 404
-// for [NotFoundError], 504 if the time of the request is over, and 503 for all others.
+// for [NotFoundError], 401, 403, 404 or 429 if the API of CX refused it so (a [*cxapi.Error]), 504 if the time of the request is over, and 503 for
+// all others.
 type Query func(ctx context.Context, request []byte) (any, error)
 
 // ErrRequest says that a request cannot be understood, so that nothing was done.
@@ -178,15 +182,37 @@ func (s *Service) query(ctx context.Context, query Query, r micro.Request) {
 
 func codeOf(ctx context.Context, err error) string {
 	var missing *NotFoundError
+	refused := new(cxapi.Error)
 	switch {
 	case errors.Is(err, ErrRequest):
 		return codeInvalid
 	case errors.As(err, &missing):
 		return codeNotFound
+	case errors.As(err, &refused) && codeOfAPI(refused) != "":
+		return codeOfAPI(refused)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return codeTimeout
 	}
 	return codeUnavailable
+}
+
+// codeOfAPI is the code for what the API, or its server of tokens, refused; empty if it did not refuse.
+func codeOfAPI(e *cxapi.Error) string {
+	var cause *cxapi.Error
+	if e.Status == 0 && !errors.As(e.Err, &cause) {
+		return ""
+	}
+	switch e.Kind {
+	case cxapi.KindUnauthorized:
+		return codeUnknown
+	case cxapi.KindForbidden:
+		return codeForbidden
+	case cxapi.KindNotFound:
+		return codeNotFound
+	case cxapi.KindRateLimited:
+		return codeBusy
+	}
+	return ""
 }
 
 // limit returns how long a request may wait: the header Cx-Timeout, else the configured time.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 	"github.com/cxbridge/cxbridge/bridge/rpc"
+	"github.com/cxbridge/cxbridge/cxapi"
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
@@ -255,10 +256,24 @@ func TestFailedQueriesTellByTheirCodeWhatIsWrong(t *testing.T) {
 		"missing": func(context.Context, []byte) (any, error) {
 			return nil, fmt.Errorf("show: %w", &rpc.NotFoundError{Err: missing})
 		},
+		"refused": func(context.Context, []byte) (any, error) {
+			return nil, fmt.Errorf("list: %w", &cxapi.Error{Op: "GET x/", Status: 403, Kind: cxapi.KindForbidden})
+		},
+		"unknown": func(context.Context, []byte) (any, error) {
+			return nil, &cxapi.Error{Op: "GET x/", Kind: cxapi.KindUnauthorized, Err: &cxapi.Error{Op: "POST oauth/token", Status: 400, Kind: cxapi.KindUnauthorized}}
+		},
+		"unasked": func(context.Context, []byte) (any, error) {
+			return nil, &cxapi.Error{Op: "GET x/", Kind: cxapi.KindUnauthorized, Err: missing}
+		},
+		"unable": func(context.Context, []byte) (any, error) {
+			return nil, &cxapi.Error{Op: "GET x/", Status: 500, Kind: cxapi.KindUnavailable}
+		},
 		"slow":  func(ctx context.Context, _ []byte) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
 		"large": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 1<<20), nil },
 	})
 	for endpoint, want := range map[string][2]string{
+		"refused": {"403", "list: GET x/: 403 forbidden"}, "unknown": {"401", "GET x/: unauthorized: POST oauth/token: 400 unauthorized"},
+		"unasked": {"503", "GET x/: unauthorized: no such letter"}, "unable": {"503", "GET x/: 500 unavailable"},
 		"wrong": {"400", "request: limit is needed"}, "missing": {"404", "show: no such letter"}, "slow": {"504", "context deadline exceeded"},
 		"large": {"413", "the answer has 1048578 bytes, and a message takes 1048576"},
 	} {

@@ -52,14 +52,11 @@ func scheduleMessage(names subjects.Names) message {
 func resultMessage(name, title string, carrier subjects.Carrier) message {
 	id := "result-" + exampleID
 	headers := object{
-		subjects.HeaderCESpecVersion: subjects.CESpecVersion, subjects.HeaderCEID: id,
+		subjects.HeaderMsgID: id, subjects.HeaderCESpecVersion: subjects.CESpecVersion, subjects.HeaderCEID: id,
 		subjects.HeaderCESource: subjects.CESource(exampleTenant), subjects.HeaderCEType: "cx.result." + string(subjects.MessageSend),
 		subjects.HeaderCETime: exampleTime, subjects.HeaderCESubject: "42", subjects.HeaderContentType: subjects.ContentTypeJSON,
 		subjects.HeaderTenant: exampleTenant, subjects.HeaderCommandID: exampleID, subjects.HeaderStatus: string(subjects.StatusDone),
 		subjects.HeaderTraceparent: exampleTrace,
-	}
-	if carrier == subjects.OnResults {
-		headers[subjects.HeaderMsgID] = id
 	}
 	return message{
 		name: name, title: title, about: "How a command ended.", carrier: carrier, payload: schemaRef("result"), headers: headers, body: exampleResult(),
