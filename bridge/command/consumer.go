@@ -94,7 +94,7 @@ func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position,
 	told, covered, silence := s.consult(ctx, stream, p)
 	last, own := stream.CachedInfo().State.LastSeq, max(highest, s.floor)
 	doubt := silence
-	if end := max(own, known.Floor); end > last {
+	if end := max(own, known.Floor, known.Highest); end > last {
 		doubt = errors.Join(doubt, fmt.Errorf("the stream %s ends at %d, and had %d", s.stream, last, end))
 	}
 	switch {
@@ -105,7 +105,7 @@ func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position,
 	case own > last:
 		return nil, fmt.Errorf("%w: %w", ErrTermOver, doubt)
 	default:
-		if known.Floor > last { // of a stream that lost its end, or was restored: the numbers are given again
+		if max(known.Floor, known.Highest) > last { // of a stream that lost its end, or was restored: the numbers are given again
 			s.disbelieved.Store(revision)
 			p.known = known.forget()
 		}

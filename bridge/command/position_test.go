@@ -107,6 +107,7 @@ func TestWhereATermGoesOn(t *testing.T) {
 		"a record that is behind":                  {written: &written{Version: 1, Epoch: 5, Floor: 2}, floor: 6, tried: 6},
 		"a record that is ahead":                   {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
 		"a record beyond the end of the stream":    {written: &written{Version: 1, Epoch: 5, Floor: 11}, floor: 6, tried: 6},
+		"a record of more than the stream has":     {written: &written{Version: 1, Epoch: 5, Floor: 2, Highest: 11}, limit: time.Hour},
 		"beyond the end, which may be a moment's":  {written: &written{Version: 1, Epoch: 5, Floor: 11}, limit: time.Hour},
 		"the later consumer was deleted":           {written: &written{Version: 1, Epoch: 5, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 10},
 		"deleted, and the record is beyond":        {written: &written{Version: 1, Epoch: 5, Floor: 11}, gone: []string{consumerName(5)}, floor: 3, tried: 10},
@@ -419,5 +420,25 @@ func TestEachSilentConsumerHasToBeCovered(t *testing.T) {
 	s.js = b.js
 	if _, err := s.located(t); err != nil || !s.silence.IsZero() {
 		t.Errorf("silent since %v: %v", s.silence, err)
+	}
+}
+
+// TestAYoungCommandIsCarriedOutWhateverAPositionTells: the stream lost its end, and has given the numbers again before anybody looked.
+func TestAYoungCommandIsCarriedOutWhateverAPositionTells(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, written{Version: 1, Epoch: 5, Highest: 3, Stream: stream.CachedInfo().Created})
+	for n := range 3 {
+		b.send(t, fmt.Sprint(n), n, "x")
+	}
+	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 9)
+	for n := range 3 {
+		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusDone {
+			t.Errorf("%+v", r)
+		}
 	}
 }
