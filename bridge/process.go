@@ -121,7 +121,7 @@ func closeListener(l net.Listener) error {
 
 func (p *process) openBus(ctx context.Context) error {
 	opened, err := broker.Open(ctx, p.cfg.NATS, broker.Options{
-		Names: p.names, Settings: p.cfg.StreamSettings(), MaxPayload: p.cfg.maxPayload(), Name: "cxbridge/" + holder(), Log: p.log,
+		Names: p.names, Settings: p.cfg.StreamSettings(), MaxPayload: p.cfg.maxPayload(), Reached: watchPayload(p.cfg, p.log), Name: "cxbridge/" + holder(), Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("nats: %w", err)
@@ -131,14 +131,6 @@ func (p *process) openBus(ctx context.Context) error {
 	p.broker = opened
 	p.mu.Unlock()
 	return nil
-}
-
-// headerRoom is added to the size of a webhook for the headers of its message.
-const headerRoom = 64 << 10
-
-// maxPayload is the size of the largest message that the bus must take.
-func (c Config) maxPayload() int32 {
-	return int32(min(c.Webhook.MaxBodyBytes+headerRoom, 64<<20))
 }
 
 // holder names this process to people.

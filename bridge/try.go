@@ -68,9 +68,14 @@ func tryBus(ctx context.Context, cfg Config) (detail string, err error) {
 	}
 	detail = fmt.Sprintf("%s, nats-server %s", opened.ClientURL(), opened.Conn().ConnectedServerVersion())
 	if len(missing) == 0 {
-		return detail + ", all streams are there and fit", nil
+		detail += ", all streams are there and fit"
+	} else {
+		detail += fmt.Sprintf(", %d streams missing; run makes them", len(missing))
 	}
-	return fmt.Sprintf("%s, %d streams missing; run makes them", detail, len(missing)), nil
+	if remark := cfg.payloadRemark(opened.Conn().MaxPayload()); remark != "" {
+		detail += "; " + remark
+	}
+	return detail, nil
 }
 
 // tryAPI makes the one call that changes nothing.

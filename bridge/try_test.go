@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cxbridge/cxbridge/bridge/broker"
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
+	"github.com/cxbridge/cxbridge/bridge/telemetry"
 	"github.com/cxbridge/cxbridge/cxapi"
 )
 
@@ -53,6 +55,44 @@ func TestATrialOfTheBusTellsWhatRunWouldMeet(t *testing.T) {
 	var setting *broker.SettingError
 	if _, err = tryBus(t.Context(), external(s)); !errors.As(err, &setting) || setting.Setting != "retention" {
 		t.Errorf("with a work queue: %v", err)
+	}
+}
+
+func TestATrialOfTheBusTellsOfALimitBelowThatOfWebhooks(t *testing.T) {
+	t.Parallel()
+	small, large := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 1 << 20 }), natstest.Start(t, func(o *server.Options) { o.MaxPayload = 4<<20 + headerRoom })
+	detail, err := tryBus(t.Context(), external(small))
+	for _, want := range []string{"413", "max_payload is 1048576", "webhook.max_body_bytes 4194304", "nats-server to 4259840", "lower webhook.max_body_bytes to 983040"} {
+		if err != nil || !strings.Contains(detail, want) {
+			t.Errorf("%q is not in %q, %v", want, detail, err)
+		}
+	}
+	if detail, err = tryBus(t.Context(), external(large)); err != nil || strings.Contains(detail, "413") {
+		t.Errorf("a bus that takes enough: %q, %v", detail, err)
+	}
+}
+
+func TestALimitBelowThatOfWebhooksIsToldOnceAndAgainWhenItChanges(t *testing.T) {
+	var log bytes.Buffer
+	logger, err := telemetry.NewLogger(&log, telemetry.Config{Level: "info", Format: "text"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := watchPayload(DefaultConfig(), logger)
+	for _, test := range []struct {
+		limit int64
+		lines int
+	}{{1 << 20, 1}, {1 << 20, 1}, {2 << 20, 2}, {8 << 20, 2}, {1 << 20, 3}, {4<<20 + headerRoom - 1, 4}, {4<<20 + headerRoom, 4}} {
+		told(test.limit)
+		if n := strings.Count(log.String(), "answered 413"); n != test.lines {
+			t.Errorf("%d lines after a limit of %d, want %d", n, test.limit, test.lines)
+		}
+	}
+	line, _, _ := strings.Cut(log.String(), "\n")
+	for _, want := range []string{"key=webhook.max_body_bytes", "max_body_bytes=4194304", "max_payload=1048576", "needed=4259840", "raise max_payload", "lower webhook.max_body_bytes"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in %s", want, line)
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	Settings subjects.StreamSettings
 	// MaxPayload is the largest message in bytes, with its headers, that the embedded server has to take. 0: the server's default.
 	MaxPayload int32
+	// Reached is told, each time that a server is connected to, how many bytes the largest message that it takes may have, with its headers. It
+	// must not wait. nil: nobody is told.
+	Reached func(maxPayload int64)
 	// Name tells the connection from others in the server's monitoring, such as "cxbridge/host". Empty: "cxbridge".
 	Name string
 	// Log is told of each change of the connection. nil: nobody is.
@@ -63,6 +66,7 @@ func Open(ctx context.Context, c Config, o Options) (*Broker, error) {
 		names: o.Names, settings: o.Settings, log: o.Log, state: newState(o.Log),
 		buckets: map[string]jetstream.KeyValue{}, told: map[string]bool{},
 	}
+	b.state.reached = o.Reached
 	if err := b.open(ctx, c, o); err != nil {
 		return nil, errors.Join(err, b.Close(ctx))
 	}

@@ -58,6 +58,21 @@ func TestExternalServerGoesAndComesBack(t *testing.T) {
 	}
 }
 
+func TestTheLargestPayloadIsToldAtEachConnection(t *testing.T) {
+	limits := make(chan int64, 2)
+	s := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 1 << 20 })
+	b := open(t, external(s.URL), func(o *broker.Options) { o.Reached = func(limit int64) { limits <- limit } })
+	ready(t, b)
+	if limit := <-limits; limit != 1<<20 {
+		t.Errorf("told %d", limit)
+	}
+	s.Stop()
+	s.Restart(t)
+	if limit := <-limits; limit != 1<<20 {
+		t.Errorf("told %d after a restart", limit)
+	}
+}
+
 func TestHealthyMissesADeletedStream(t *testing.T) {
 	s := natstest.Start(t)
 	b := open(t, external(s.URL))

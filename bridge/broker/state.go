@@ -31,7 +31,8 @@ func (e *PermissionError) Error() string {
 // state follows a connection: it logs each change once, wakes who waits for it, and tells those who wait for an answer
 // that it will not come because a permission is missing.
 type state struct {
-	log *slog.Logger
+	log     *slog.Logger
+	reached func(maxPayload int64) // nil: nobody is told
 
 	mu         sync.Mutex
 	up         bool
@@ -83,6 +84,9 @@ func (s *state) connected(conn *nats.Conn) {
 		where = "in this process"
 	}
 	s.log.Info("connected to nats", "server", conn.ConnectedServerName(), "url", where)
+	if s.reached != nil {
+		s.reached(conn.MaxPayload())
+	}
 }
 
 func (s *state) disconnected(conn *nats.Conn, err error) {
