@@ -54,6 +54,35 @@ func Decode(k Kind, body []byte) (Command, error) {
 	return c, nil
 }
 
+// ConversationIn returns the conversation_id of a body that may be no command: a JSON object, which has that member once and well formed. It returns no
+// id if the body has none.
+func ConversationIn(body []byte) (id ID) {
+	if !json.Valid(body) {
+		return ID{}
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+		return ID{}
+	}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err == nil && name != "conversation_id" {
+			continue
+		}
+		if err != nil || !id.IsZero() {
+			return ID{}
+		}
+		if id, err = ParseID(value); err != nil {
+			return ID{}
+		}
+	}
+	return id
+}
+
 func kindList() string {
 	var names []string
 	for _, k := range Kinds() {

@@ -11,6 +11,28 @@ import (
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
+func TestTheConversationOfABodyThatIsNoCommand(t *testing.T) {
+	for body, want := range map[string]subjects.ID{
+		`{"conversation_id":42}`: subjects.NumberID(42),
+		` {"a":{"conversation_id":1},"a":[1],"conversation_id":"4\u0032"} `: subjects.StringID("42"),
+		`{"content":"` + "\xff" + `","conversation_id":42}`:                 subjects.NumberID(42),
+		`{"conversation_id":42,"conversation_id":42}`:                       {},
+		`{"conversation_id":1,"conversation_id":null}`:                      {},
+		`{"conversation_id":4.2}`:                                           {},
+		`{"conversation_id":{}}`:                                            {},
+		`{"conversation_id":""}`:                                            {},
+		`{"Conversation_ID":42}`:                                            {},
+		`{"conversation_id":42} x`:                                          {},
+		`{"conversation_id":42`:                                             {},
+		`[{"conversation_id":42}]`:                                          {},
+		`42`:                                                                {}, ``: {}, `{}`: {}, `null`: {},
+	} {
+		if got := subjects.ConversationIn([]byte(body)); got != want {
+			t.Errorf("%q: %v, want %v", body, got, want)
+		}
+	}
+}
+
 func number(n int64) *int64 { return &n }
 
 func TestCommandsAreDecoded(t *testing.T) {

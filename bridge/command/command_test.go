@@ -55,16 +55,16 @@ func TestWhatIsMalformedNeverReachesTheAPI(t *testing.T) {
 	b.command(t, subjects.MessageSend, "c", `{"conversation_id":42,"content":"x"}`, subjects.HeaderReplyTo, "cx.cmd.message.send")
 	b.command(t, subjects.MessageSend, "d", `{"conversation_id":42,"content":"x"}`, subjects.HeaderOnlyIf, "still-with-bot, sunny")
 	b.command(t, subjects.MessageSend, "e", `{"conversation_id":42,"content":"x"}`, subjects.HeaderExpiresAt, "tomorrow")
-	b.command(t, "message.shout", "f", `{}`)
+	b.command(t, "message.shout", "f", `{"conversation_id":"42"}`)
 	if _, err := b.js.Publish(t.Context(), "cx.cmd.message.send.43", []byte(`{"conversation_id":42,"content":"x"}`), jetstream.WithMsgID("g")); err != nil {
 		t.Fatal(err)
 	}
 	for id, reason := range map[string]subjects.Reason{"a": "malformed", "b": "tenant_mismatch", "c": "malformed", "d": "malformed", "e": "malformed", "g": "malformed"} {
-		if r := b.result(t, subjects.MessageSend, id); r.Status != subjects.StatusInvalid || r.Reason != reason || r.Attempts != 0 || r.Detail == "" {
+		if r := b.result(t, subjects.MessageSend, id); r.Status != subjects.StatusInvalid || r.Reason != reason || r.Attempts != 0 || r.Detail == "" || r.ConversationID.String() != "42" {
 			t.Errorf("%s: %+v", id, r)
 		}
 	}
-	if r := b.result(t, "message.shout", "f"); r.Status != subjects.StatusInvalid {
+	if r := b.result(t, "message.shout", "f"); r.Status != subjects.StatusInvalid || r.ConversationID != subjects.StringID("42") {
 		t.Errorf("%+v", r)
 	}
 	b.settled(t, 1)

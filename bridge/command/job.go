@@ -143,7 +143,7 @@ func (j *job) fault(err error) (time.Duration, state) {
 
 func (j *job) start(context.Context) (time.Duration, state) {
 	if j.progress == nil {
-		j.progress = newProgress(j.shift.reader.read(j.parcel.Subject(), j.parcel.Header(), j.parcel.Body(), j.seq))
+		j.progress = newProgress(j.shift.reader.read(j.parcel.Subject(), j.parcel.Header(), j.parcel.Body(), j.seq), j.parcel)
 		j.story = j.shift.story(j)
 	}
 	if !j.shift.held.own(j) {
@@ -156,8 +156,11 @@ func (j *job) start(context.Context) (time.Duration, state) {
 }
 
 // newProgress begins with the order as it was read once more: to keep it from the submission on would double what a waiting job holds.
-func newProgress(o order) *progress {
+func newProgress(o order, from parcel) *progress {
 	p := &progress{order: o, permit: permit{key: o.key}, conversation: o.command.ConversationID()}
+	if p.conversation.IsZero() && o.invalid != "" {
+		p.conversation = subjects.ConversationIn(from.Body())
+	}
 	if o.command.Start != nil {
 		p.contact = o.command.Start.ContactID
 	}
