@@ -25,7 +25,7 @@ type Registrar struct {
 
 // Register registers the webhook once. That it is there already is success.
 func (r *Registrar) Register(ctx context.Context) error {
-	target, err := r.target()
+	target, err := r.Target()
 	if err != nil {
 		return err
 	}
@@ -65,8 +65,9 @@ func (r *Registrar) Run(ctx context.Context) error {
 	return nil
 }
 
-// target returns the public URL of the webhook with the first path token, unless the configured one is complete already.
-func (r *Registrar) target() (string, error) {
+// Target returns the public URL of the webhook with the first path token, unless the configured one is complete already. It is an error if the configured
+// one is no absolute URL, or if the file of the path tokens cannot be read.
+func (r *Registrar) Target() (string, error) {
 	u, err := url.Parse(r.Config.PublicURL)
 	if err != nil || u.Host == "" {
 		return "", errors.New("webhook: public_url is not an absolute URL")

@@ -80,7 +80,7 @@ func TestTheURLThatIsRegistered(t *testing.T) {
 		{"https://a.test", file, "https://a.test/webhooks/from-file", []string{"before"}},
 	} {
 		r := Registrar{Config: Config{PublicURL: test.public, PathTokens: test.tokens, PathTokensFile: test.file}}
-		if got, err := r.target(); got != test.want || err != nil {
+		if got, err := r.Target(); got != test.want || err != nil {
 			t.Errorf("%s: %s, error %v; want %s", test.public, got, err, test.want)
 		}
 	}

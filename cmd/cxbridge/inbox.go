@@ -50,6 +50,13 @@ func inboxRows(inboxes []cxapi.Inbox) []inboxRow {
 
 // apiCommand makes a command that needs nothing but the API.
 func apiCommand(name, short string, run func(cmd *cobra.Command, client *cxapi.Client, asJSON bool) error) *cobra.Command {
+	return configuredCommand(name, short, func(cmd *cobra.Command, _ bridge.Config, client *cxapi.Client, asJSON bool) error {
+		return run(cmd, client, asJSON)
+	})
+}
+
+// configuredCommand makes one that looks at the rest of the configuration, too, of which nothing is checked.
+func configuredCommand(name, short string, run func(cmd *cobra.Command, cfg bridge.Config, client *cxapi.Client, asJSON bool) error) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Args: noArgs}
 	load := configFlags(cmd, true)
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
@@ -63,7 +70,7 @@ func apiCommand(name, short string, run func(cmd *cobra.Command, client *cxapi.C
 			return err
 		}
 		defer client.CloseIdleConnections()
-		return again(cmd.Context(), func() error { return run(cmd, client, *asJSON) })
+		return again(cmd.Context(), func() error { return run(cmd, cfg, client, *asJSON) })
 	}
 	return cmd
 }

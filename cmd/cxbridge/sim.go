@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +142,9 @@ func (o *simOptions) prepare() (story cxsim.Scenario, faults []cxsim.Fault, err 
 			return story, nil, usageError{fmt.Errorf("--events: %q is no event that a webhook can subscribe to in this profile", name)}
 		}
 	}
+	if err := checkListen(o.listen); err != nil {
+		return story, nil, usageError{fmt.Errorf("--listen: %w", err)}
+	}
 	if o.scenario == "" {
 		if o.exit {
 			return story, nil, usageError{errors.New("--exit needs --scenario")}
@@ -154,6 +159,18 @@ func (o *simOptions) prepare() (story cxsim.Scenario, faults []cxsim.Fault, err 
 		return story, nil, usageError{fmt.Errorf("--scenario: %w", err)}
 	}
 	return story, faults, nil
+}
+
+// checkListen refuses what is no address to listen on.
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf(`must be host:port, such as "127.0.0.1:8090", not %q`, address)
+	}
+	return nil
 }
 
 func simulate(cmd *cobra.Command, o simOptions) error {

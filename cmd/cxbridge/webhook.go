@@ -2,9 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxbridge/cxbridge/bridge"
+	"github.com/cxbridge/cxbridge/bridge/webhook"
 	"github.com/cxbridge/cxbridge/cxapi"
 )
 
@@ -14,8 +18,9 @@ func webhookCommand() *cobra.Command {
 
 func webhookRegisterCommand() *cobra.Command {
 	var params cxapi.WebhookParams
-	cmd := apiCommand("register", "Register the webhook, so that events come to the bridge", func(cmd *cobra.Command, client *cxapi.Client, asJSON bool) error {
-		if err := needed(cmd, "url"); err != nil {
+	const short = "Register the webhook, so that events come to the bridge"
+	cmd := configuredCommand("register", short, func(cmd *cobra.Command, cfg bridge.Config, client *cxapi.Client, asJSON bool) error {
+		if err := complete(cmd, cfg.Webhook, &params); err != nil {
 			return err
 		}
 		answer := struct {
@@ -40,7 +45,29 @@ func webhookRegisterCommand() *cobra.Command {
 		}
 		return say(cmd.OutOrStdout(), "Registered as webhook %s.", answer.ID)
 	})
-	cmd.Flags().StringVar(&params.URL, "url", "", "public URL of the webhook, path token included")
-	cmd.Flags().StringSliceVar(&params.Subscriptions, "subscriptions", []string{"conversation_created", "message_created"}, "events wanted")
+	cmd.Flags().StringVar(&params.URL, "url", "", "public URL of the webhook, path token included (default webhook.public_url, with the first of webhook.path_tokens)")
+	cmd.Flags().StringSliceVar(&params.Subscriptions, "subscriptions", nil, "events wanted (default webhook.subscriptions)")
 	return cmd
+}
+
+// complete takes from the configuration what no flag tells.
+func complete(cmd *cobra.Command, cfg webhook.Config, params *cxapi.WebhookParams) error {
+	if !cmd.Flags().Changed("subscriptions") {
+		params.Subscriptions = cfg.Subscriptions
+	}
+	if cmd.Flags().Changed("url") {
+		return nil
+	}
+	if cfg.PublicURL == "" {
+		return usageError{fmt.Errorf("--url or webhook.public_url is needed; see %s --help", cmd.CommandPath())}
+	}
+	target, err := (&webhook.Registrar{Config: cfg}).Target()
+	if err == nil && strings.HasSuffix(target, webhook.Path) && !cfg.AllowWithoutToken {
+		err = errors.New("webhook.public_url needs webhook.path_tokens")
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	params.URL = target
+	return nil
 }
