@@ -163,6 +163,8 @@ func (c CXConfig) checkAccess(report reporter) {
 		report("access_token", "is a secret that must be set: give access_token, access_token_file, or client_id and client_secret in cx.oauth", nil)
 	case oauth:
 		c.OAuth.check(section("oauth", report))
+	default:
+		checkSecret("cx.access_token", c.AccessToken, report)
 	}
 }
 
@@ -174,6 +176,7 @@ func (c OAuthConfig) check(report reporter) {
 	if c.ClientSecret == "" && c.ClientSecretFile == "" {
 		report("client_secret", "is a secret that must be set together with client_id", nil)
 	}
+	checkSecret("cx.oauth.client_secret", c.ClientSecret, report)
 }
 
 func (c SubjectsConfig) check(report reporter) {
@@ -209,6 +212,7 @@ func (c StreamsConfig) check(report reporter) {
 
 func (c AdminConfig) check(report reporter) {
 	c.TLS.Check(func(key, rule string, value any) { report(strings.TrimSuffix("tls."+key, "."), rule, value) })
+	checkSecret("admin.token", c.Token, report)
 	if !checkAddress("listen", c.Listen, report) {
 		return
 	}

@@ -151,6 +151,42 @@ func TestConfigNamesEachMistake(t *testing.T) {
 	}
 }
 
+// TestConfigSecretsOfHeaders: what cannot be sent is refused before it is, and never shown.
+func TestConfigSecretsOfHeaders(t *testing.T) {
+	const oauth = "[cx.oauth]\nclient_id = \"me\"\n"
+	for name, c := range map[string]struct{ file, secret, key string }{
+		"token with a line break":   {"", "s3cret\r\nX-Evil: yes", "cx.access_token"},
+		"token with its line's end": {"", "s3cret\n", "cx.access_token"},
+		"token with white space":    {"", "s3 cret", "cx.access_token"},
+		"token beyond ASCII":        {"", "s3crét", "cx.access_token"},
+		"secret of OAuth":           {oauth, "s3cret\nmore", "cx.oauth.client_secret"},
+		"admin token":               {"", "s3cret\x00", "admin.token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variable := "CXBRIDGE_" + strings.ToUpper(strings.ReplaceAll(c.key, ".", "__"))
+			begin := enough + c.file
+			if strings.HasPrefix(c.key, "cx.") {
+				begin = strings.Replace(begin, "access_token", "#", 1)
+			}
+			for source, environ := range map[string]string{
+				c.key: variable + "=" + c.secret, c.key + "_file": variable + "_FILE=" + write(t, "secret", c.secret+"|\n"),
+			} {
+				_, err := load(t, begin, environ)
+				all := problems(t, err)
+				if len(all) != 1 || all[0].Key != source || !strings.Contains(all[0].Rule, "control character") {
+					t.Errorf("%v", err)
+				}
+				if strings.Contains(err.Error(), "s3") || strings.Contains(err.Error(), "X-Evil") {
+					t.Errorf("shows the secret: %v", err)
+				}
+			}
+		})
+	}
+	if _, err := load(t, strings.Replace(enough, "access_token", "#", 1), "CXBRIDGE_CX__ACCESS_TOKEN_FILE="+write(t, "token", " s3cret\r\n")); err != nil {
+		t.Errorf("white space around a token in a file: %v", err)
+	}
+}
+
 func TestConfigTellsAllMistakesAtOnce(t *testing.T) {
 	_, err := load(t, "[cx]\ntimeout = 5\nfoo = 1\n[streams]\nreplicas = 9\n", "CXBRIDGE_LOG__FORMAT=xml")
 	var keys []string

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // maxSecretFile is the size in bytes of the largest file that a secret is read from.
@@ -29,8 +30,11 @@ func (l *loader) checkTwins(cfg Config, busOnly bool) {
 			l.problem(key, "must not be set together with "+file.twin, path)
 			continue
 		}
-		if _, err := readSecret(path); err != nil {
+		text, err := readSecret(path)
+		if err != nil {
 			l.problem(key, err.Error(), path)
+		} else if rule := unsendable(file.twin, text); rule != "" {
+			l.problem(key, "names a file with a secret that "+rule, path)
 		}
 	}
 }
@@ -70,6 +74,28 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("names a file with a placeholder that nobody replaced")
 	}
 	return secret, nil
+}
+
+// unsendable tells why a secret cannot stand in the header of a request that it is for; empty if it can, and for the secrets that are not.
+func unsendable(key, secret string) (rule string) {
+	switch key {
+	case "cx.access_token":
+		if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "must be ASCII without white space and control characters, such as a line break, as it goes into a header"
+		}
+	case "cx.oauth.client_secret", "admin.token":
+		if strings.ContainsFunc(secret, unicode.IsControl) {
+			return "must not contain a line break or another control character, as it goes into a header"
+		}
+	}
+	return ""
+}
+
+// checkSecret reports a secret that is unsendable. The key is that of the whole configuration.
+func checkSecret(key, secret string, report reporter) {
+	if rule := unsendable(key, secret); rule != "" {
+		report(key[strings.LastIndexByte(key, '.')+1:], rule, nil)
+	}
 }
 
 // emptySecret reports whether a secret is not set.
