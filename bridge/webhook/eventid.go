@@ -20,8 +20,8 @@ func (r *Receiver) eventID(e *event, body []byte) string {
 	return subjects.EventID(r.tenant, e.name, e.objectID, r.hash(body))
 }
 
-// hash returns a hash of a body that is valid JSON. It does not depend on white space, on the order of members, nor on members that change
-// by themselves between two deliveries of one event.
+// hash returns a hash of a body that is valid JSON. It does not depend on white space, on the order of members, on the escapes in strings and the
+// form of numbers, nor on members that change by themselves between two deliveries of one event.
 func (r *Receiver) hash(body []byte) string {
 	c := canon{body: body, volatile: r.volatile}
 	return bodyHash(c.value())
@@ -44,7 +44,7 @@ type canon struct {
 
 type member struct{ name, value []byte }
 
-// value returns the canonical form of the value that comes next: a scalar as it is written, or the hash of an object or array.
+// value returns the canonical form of the value that comes next: that of a scalar, or the hash of an object or array.
 func (c *canon) value() []byte {
 	c.space()
 	switch c.body[c.at] {
@@ -55,9 +55,12 @@ func (c *canon) value() []byte {
 	case '"':
 		return c.text()
 	}
-	start := c.at
+	start, number := c.at, c.body[c.at] <= '9'
 	for c.at < len(c.body) && !bytes.ContainsRune([]byte(",]} \t\r\n"), rune(c.body[c.at])) {
 		c.at++
+	}
+	if number {
+		return canonicalNumber(c.body[start:c.at])
 	}
 	return c.body[start:c.at]
 }
@@ -68,15 +71,19 @@ func (c *canon) space() {
 	}
 }
 
-// text returns a string with its quotes.
+// text returns the canonical form of a string, with its quotes.
 func (c *canon) text() []byte {
-	start := c.at
+	start, escaped := c.at, false
 	for c.at++; c.body[c.at] != '"'; c.at++ {
 		if c.body[c.at] == '\\' {
+			escaped = true
 			c.at++
 		}
 	}
 	c.at++
+	if escaped {
+		return canonicalText(c.body[start:c.at])
+	}
 	return c.body[start:c.at]
 }
 

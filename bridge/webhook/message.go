@@ -117,7 +117,11 @@ func (r *Receiver) subject(e *event) string {
 func (r *Receiver) deadLetter(body []byte, why error, now time.Time, in http.Header) *letter {
 	l := r.letter(r.names.DeadWebhook(), body)
 	l.add(subjects.HeaderMsgID, "dead-"+subjects.EventID(r.tenant, "malformed", bodyHash(body)))
-	l.foreign(subjects.HeaderContentType, in.Get("Content-Type"))
+	if kind := in.Get("Content-Type"); len(kind) <= maxHeaderValue && printable(kind) {
+		l.add(subjects.HeaderContentType, kind)
+	} else {
+		l.foreign(subjects.HeaderContentType, kind)
+	}
 	l.add(subjects.HeaderTenant, r.tenant)
 	l.add(subjects.HeaderReason, string(subjects.ReasonMalformed))
 	l.add(subjects.HeaderDetail, why.Error())

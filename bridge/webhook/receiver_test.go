@@ -118,13 +118,27 @@ func TestMalformedBodiesAreKeptAsDeadLetters(t *testing.T) {
 				t.Errorf("subject %q, body %.100q", msg.Subject, msg.Data)
 			}
 			if msg.Header.Get(subjects.HeaderReason) != "malformed" || msg.Header.Get(subjects.HeaderDetail) == "" ||
-				msg.Header.Get(subjects.HeaderFailedAt) == "" || msg.Header.Get(subjects.HeaderContentType) != "application/json;%20charset=utf-8" {
+				msg.Header.Get(subjects.HeaderFailedAt) == "" || msg.Header.Get(subjects.HeaderContentType) != "application/json; charset=utf-8" {
 				t.Errorf("headers %v", msg.Header)
 			}
 			if h.bus.expected[0] != "CX_DEAD" {
 				t.Errorf("expected stream %q", h.bus.expected[0])
 			}
 		})
+	}
+}
+
+func TestTheTypeOfADeadLettersBodyGoesOutAsItCameIfItIsPlain(t *testing.T) {
+	long := strings.Repeat("a", maxHeaderValue)
+	for value, want := range map[string]string{
+		`multipart/form-data; boundary="a b"`: `multipart/form-data; boundary="a b"`, "text/plain; charset=ü": "text/plain;%20charset=%C3%BC", "a\tb": "a%09b",
+		"a\x00b": "a%00b", long: long, long + " b": long, "": "",
+	} {
+		h := setup(t, nil)
+		checkProblem(t, h.post("not json", "Content-Type", value), http.StatusBadRequest)
+		if got := h.only(t).Header.Get(subjects.HeaderContentType); got != want {
+			t.Errorf("%q became %q, want %q", value, got, want)
+		}
 	}
 }
 
