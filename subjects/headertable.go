@@ -106,7 +106,7 @@ func cloudEventHeaders() []Header {
 		{Name: HeaderCETime, Form: HeaderTime, Always: true, On: onCloud, Meaning: "When the bridge took the event, or when the command ended."},
 		{Name: HeaderCESubject, Form: HeaderText, On: onCloud, Meaning: "What it is about: the conversation, percent-encoded."},
 		{Name: HeaderContentType, Form: HeaderText, Values: []string{ContentTypeJSON}, Always: true, On: onCloud, Meaning: "The type of the body."},
-		{Name: HeaderContentType, Form: HeaderText, On: []Carrier{OnDeadWebhooks}, Meaning: "The type of the body as the sender told it, percent-encoded."},
+		{Name: HeaderContentType, Form: HeaderText, On: []Carrier{OnDeadWebhooks}, Meaning: "The type of the body as the sender told it; percent-encoded if that is not plain ASCII."},
 	}
 }
 

@@ -30,12 +30,12 @@ type Names struct {
 }
 
 // New returns the names below prefix: one or more tokens of lower-case letters, digits, '_' and '-', joined by dots. Streams are named
-// after the prefix in upper case, with '_' for a dot or a dash.
+// after the prefix in upper case, with '_' for a dot.
 func New(prefix string) (Names, error) {
 	if !prefixForm.MatchString(prefix) || len(prefix) > 100 {
 		return Names{}, fmt.Errorf("subject prefix %q: must be tokens of a-z, 0-9, '_' and '-' joined by '.', 100 characters at most", prefix)
 	}
-	return Names{prefix: prefix, stream: strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(prefix))}, nil
+	return Names{prefix: prefix, stream: strings.ToUpper(strings.ReplaceAll(prefix, ".", "_"))}, nil
 }
 
 // Prefix returns the prefix that all names share.

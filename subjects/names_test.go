@@ -57,7 +57,7 @@ func TestEverySubjectIsTheContracts(t *testing.T) {
 }
 
 func TestAPrefixIsTokensOfSubjects(t *testing.T) {
-	for prefix, stream := range map[string]string{"cx": "CX_EVENTS", "acme.cx-2": "ACME_CX_2_EVENTS", "": "", "CX": "", "a..b": "", "a b": "", "cx.>": "", ".a": ""} {
+	for prefix, stream := range map[string]string{"cx": "CX_EVENTS", "acme.cx-2": "ACME_CX-2_EVENTS", "my-cx": "MY-CX_EVENTS", "my_cx": "MY_CX_EVENTS", "": "", "CX": "", "a..b": "", "a b": "", "cx.>": "", ".a": ""} {
 		n, err := subjects.New(prefix)
 		if (err != nil) != (stream == "") {
 			t.Errorf("prefix %q: %v", prefix, err)

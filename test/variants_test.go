@@ -49,7 +49,7 @@ func TestAnotherPrefixNamesEverything(t *testing.T) {
 	if _, err := events.NextMsg(patience); err != nil {
 		t.Error(err)
 	}
-	for _, stream := range []string{"TEAM_A_CX_EVENTS", "TEAM_A_CX_COMMANDS", "TEAM_A_CX_RESULTS", "TEAM_A_CX_DEAD"} {
+	for _, stream := range []string{"TEAM-A_CX_EVENTS", "TEAM-A_CX_COMMANDS", "TEAM-A_CX_RESULTS", "TEAM-A_CX_DEAD", "TEAM-A_CX_LEDGER", "KV_TEAM-A_CX_BRIDGE"} {
 		if _, err := b.js.Stream(t.Context(), stream); err != nil {
 			t.Errorf("%s: %v", stream, err)
 		}
