@@ -85,26 +85,27 @@ func (r *readiness) tell() {
 	r.log.Warn("not ready any more", "problems", names)
 }
 
-// serve answers 200 only if nothing is wrong, else 503. What is wrong is told only to whom detail says.
+// serve answers 200 and an object only if nothing is wrong, else 503 and a list of what is. Strangers, of whom detail is false, are told no more
+// than that: their list is empty.
 func (r *readiness) serve(detail func(*http.Request) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		faults := r.prove(req.Context(), readyFresh)
-		answer := struct {
-			Ready    bool     `json:"ready"`
-			Problems []Fault  `json:"problems,omitempty"`
-			Remarks  []string `json:"remarks,omitempty"`
-		}{Ready: len(faults) == 0}
-		if detail(req) {
-			answer.Problems = faults
-			if r.remarks != nil {
-				answer.Remarks = r.remarks()
+		told := detail(req)
+		if len(faults) > 0 {
+			if !told {
+				faults = []Fault{}
 			}
+			writeJSON(w, http.StatusServiceUnavailable, faults)
+			return
 		}
-		status := http.StatusOK
-		if !answer.Ready {
-			status = http.StatusServiceUnavailable
+		answer := struct {
+			Ready   bool     `json:"ready"`
+			Remarks []string `json:"remarks,omitempty"`
+		}{Ready: true}
+		if told && r.remarks != nil {
+			answer.Remarks = r.remarks()
 		}
-		writeJSON(w, status, answer)
+		writeJSON(w, http.StatusOK, answer)
 	}
 }
 

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -38,15 +37,16 @@ func TestReadyTellsWhatIsWrong(t *testing.T) {
 		t.Errorf("ready = %d %s", w.Code, w.Body)
 	}
 	w := get(admin("", check{"bus", works}, check{"spool", fails}), "/readyz", "")
-	var answer struct {
-		Ready    bool
-		Problems []Fault
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Fatal(err)
-	}
-	if w.Code != 503 || answer.Ready || len(answer.Problems) != 1 || answer.Problems[0] != (Fault{"spool", "spool: no space left"}) {
+	if w.Code != 503 || w.Body.String() != `[{"check":"spool","problem":"spool: no space left"}]`+"\n" {
 		t.Errorf("not ready = %d %s", w.Code, w.Body)
+	}
+	paused := &readiness{checks: []check{{"bus", works}}, remarks: func() []string { return []string{"commands are paused"} }}
+	for want, detail := range map[string]bool{`{"ready":true}`: false, `{"ready":true,"remarks":["commands are paused"]}`: true} {
+		w := httptest.NewRecorder()
+		paused.serve(func(*http.Request) bool { return detail })(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if w.Code != 200 || w.Body.String() != want+"\n" {
+			t.Errorf("ready, with details %v = %d %s", detail, w.Code, w.Body)
+		}
 	}
 }
 
@@ -89,7 +89,7 @@ func TestAdminAsksForTheToken(t *testing.T) {
 			t.Errorf("%s with the token = %d", path, w.Code)
 		}
 	}
-	if w := get(h, "/readyz", ""); w.Body.String() != `{"ready":false}`+"\n" {
+	if w := get(h, "/readyz", ""); w.Body.String() != "[]\n" {
 		t.Errorf("strangers are told %s", w.Body)
 	}
 	if w := get(h, "/readyz", "s3cret"); w.Body.Len() < 30 {
