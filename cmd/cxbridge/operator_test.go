@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,8 @@ func TestTheExampleOfPermissionsIsEnoughForTheCommandLine(t *testing.T) {
 		}
 		o.Accounts, o.SystemAccount, o.NoAuthUser = example.Accounts, example.SystemAccount, "test"
 		o.Users = example.Users
-		o.Users = append(o.Users, &server.User{Username: "test", Password: "test", Account: example.Users[0].Account})
+		at := slices.IndexFunc(example.Users, func(u *server.User) bool { return u.Username == "bridge" }) // they are in no order, and the admin has another account
+		o.Users = append(o.Users, &server.User{Username: "test", Password: "test", Account: example.Users[at].Account})
 	})
 	refused := &refusals{}
 	b.server.Server().SetLoggerV2(refused, false, false, false)
