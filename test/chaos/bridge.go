@@ -69,7 +69,7 @@ format = "json"
 `
 
 // newBridge makes everything that a bridge needs, and does not start it.
-func newBridge(number int, dir, binary, spool, api, root string, cluster []*natsServer) (*bridge, error) {
+func newBridge(number int, dir, binary, spool, api, root string, cluster []*natsServer, ports *ports) (*bridge, error) {
 	b := &bridge{name: fmt.Sprintf("bridge-%d", number), dir: dir, binary: binary, spool: spool}
 	var urls []string
 	for _, n := range cluster {
@@ -84,7 +84,7 @@ func newBridge(number int, dir, binary, spool, api, root string, cluster []*nats
 		return nil, err
 	}
 	for _, address := range []*string{&b.webhook, &b.admin} {
-		port, err := freePort()
+		port, err := ports.free()
 		if err != nil {
 			return nil, err
 		}

@@ -77,18 +77,18 @@ func (n *natsServer) start() (err error) {
 const servers = 3
 
 // newCluster describes the servers, which are not started yet. The first one stores in a directory that may be a small file system.
-func newCluster(dir string, stores [servers]string) ([]*natsServer, error) {
+func newCluster(dir string, stores [servers]string, ports *ports) ([]*natsServer, error) {
 	var all []*natsServer
 	var routes, peers []string
 	for range servers {
-		port, err := freePort()
+		port, err := ports.free()
 		if err != nil {
 			return nil, err
 		}
 		routes, peers = append(routes, strconv.Itoa(port)), append(peers, fmt.Sprintf("nats://%s:%d", loopback, port))
 	}
 	for i := range servers {
-		port, err := freePort()
+		port, err := ports.free()
 		if err != nil {
 			return nil, err
 		}

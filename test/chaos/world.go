@@ -51,7 +51,8 @@ func build(ctx context.Context, seed uint64, dir string, binaries [bridges]strin
 			return w, err
 		}
 	}
-	if w.cluster, err = newCluster(dir, stores); err != nil {
+	ports := newPorts()
+	if w.cluster, err = newCluster(dir, stores, ports); err != nil {
 		return w, err
 	}
 	for _, n := range w.cluster {
@@ -64,7 +65,7 @@ func build(ctx context.Context, seed uint64, dir string, binaries [bridges]strin
 		if err != nil {
 			return w, err
 		}
-		b, err := newBridge(i+1, dir, binaries[i], spool, w.sim.Addr(), strings.TrimPrefix(base, "http://"+w.sim.Addr()), w.cluster)
+		b, err := newBridge(i+1, dir, binaries[i], spool, w.sim.Addr(), strings.TrimPrefix(base, "http://"+w.sim.Addr()), w.cluster, ports)
 		if err != nil {
 			return w, err
 		}
