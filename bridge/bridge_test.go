@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -224,6 +225,20 @@ func TestBridgeIsReadyOnlyWhileTheBusIsThere(t *testing.T) {
 	}
 	server.Restart(t)
 	natstest.Eventually(t, "/readyz to turn well again", func() bool { status, _ := b.get("/readyz"); return status == http.StatusOK })
+}
+
+func TestABusThatTakesLessThanWebhooksMayHaveIsToldOfAndIsReady(t *testing.T) {
+	t.Parallel()
+	_, cfg := simulate(t)
+	server := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 1 << 20 })
+	cfg.NATS.Mode, cfg.NATS.URL = broker.External, server.URL
+	log := &lines{}
+	b, err := bridge.New(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	launch(t, b).waitReady()
+	natstest.Eventually(t, "a line about the limit", func() bool { return strings.Contains(log.String(), "max_body_bytes=4194304 max_payload=1048576") })
 }
 
 func TestWebhooksAreTakenWhileTheBusWasNeverThere(t *testing.T) {
