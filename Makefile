@@ -79,7 +79,7 @@ chaos: build ## a storm over bridges and a cluster for CHAOS_FOR (10m), by chanc
 
 .PHONY: chaos-broken
 chaos-broken: ## bridges that are broken on purpose: the storm has to catch each
-	go run ./test/chaos -broken -for 30s -seeds 1-3 -patience 30s -quiet
+	go run ./test/chaos -broken -for 30s -seeds 1-3 -patience 15s -quiet
 
 .PHONY: demo
 demo: ## a conversation on the bus, in this terminal
