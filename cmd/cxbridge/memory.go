@@ -8,7 +8,7 @@ import (
 
 // The garbage collector runs again when a share of what is in use, and of the headroom, has been allocated.
 const (
-	headroom = 14 << 20 // bytes
+	headroom = 11 << 20 // bytes
 	share    = 75       // percent; by itself it is 100
 )
 
