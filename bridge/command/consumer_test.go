@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
@@ -106,10 +107,11 @@ func TestOrderIsKeptWhenDeliveriesGoAstray(t *testing.T) {
 	b := newBus(t)
 	p := newPlatform(t, b)
 	run(t, newRunner(t, b, p, testConfig()), 1)
+	var thieves []*nats.Subscription
 	for n := range each {
 		for c := range conversations {
 			if n%10 == 5 {
-				b.steal(t)
+				thieves = append(thieves, b.steal(t))
 			}
 			b.send(t, fmt.Sprintf("%d-%d", c, n), c+1, fmt.Sprintf("text %d", n))
 		}
@@ -122,14 +124,28 @@ func TestOrderIsKeptWhenDeliveriesGoAstray(t *testing.T) {
 		}
 	}
 	checkOrder(t, p, conversations, each)
+	stolen := 0
+	for _, thief := range thieves {
+		if n, _, err := thief.Pending(); err == nil {
+			stolen += n
+		}
+	}
+	if stolen == 0 {
+		t.Error("nothing was stolen")
+	}
 }
 
-// steal asks for one message, to be sent where nobody listens.
-func (b *bus) steal(t *testing.T) {
+// steal asks for one message, for somebody who will not deal with it.
+func (b *bus) steal(t *testing.T) *nats.Subscription {
 	t.Helper()
-	if err := b.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+b.names.CommandsStream()+"."+consumerName(1), b.conn.NewInbox(), []byte(`{"batch":1,"expires":60000000000}`)); err != nil {
+	thief, err := b.conn.SubscribeSync(b.conn.NewInbox())
+	if err == nil {
+		err = b.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+b.names.CommandsStream()+"."+consumerName(1), thief.Subject, []byte(`{"batch":1,"expires":60000000000}`))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	return thief
 }
 
 func TestAConsumerThatIsDeletedComesBack(t *testing.T) {

@@ -178,7 +178,8 @@ func TestNothingIsDoneTwiceWhenTheBridgeIsKilled(t *testing.T) {
 	js := connect(t, n.url())
 	bot := newBot(t, sim, js, 20)
 	ctx, cancel := context.WithCancel(context.Background())
-	writing := bot.write(ctx, time.Duration(times(50, 500))*time.Millisecond) // faster than it is carried out between two kills, and not by so much that hours are left to do
+	// Faster than it is carried out between two kills, and not by so much that an hour's work is left in the end.
+	writing := bot.write(ctx, time.Duration(times(50, 500))*time.Millisecond)
 	for range times(6, 200) {
 		answered(t, js, 50+rand.IntN(100))
 		b.kill()
