@@ -30,6 +30,7 @@ func TestEachHasNineTenthsOfTheTimeAndNotMore(t *testing.T) {
 		}
 		ctx := b.Of(parent)
 		time.Sleep(most)
+		synctest.Wait()
 		if ctx.Err() != context.DeadlineExceeded {
 			t.Errorf("after its time: %v", ctx.Err())
 		}
