@@ -82,7 +82,7 @@ func (s *shift) takeOver(ctx context.Context) (*position, error) {
 // locate finds out where the term goes on: where the consumers of earlier terms are. One that has no leader tells nothing, perhaps for as long as a
 // server is away; after a while the position that its term has written down will do.
 func (s *shift) locate(ctx context.Context, stream jetstream.Stream) (*position, error) {
-	known, revision, err := s.readPosition(ctx)
+	known, revision, err := s.believed(ctx, stream)
 	if err != nil {
 		return nil, err
 	}

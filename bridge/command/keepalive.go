@@ -28,6 +28,7 @@ type held struct {
 	owners  map[string]*job   // by command id: the one copy that is being carried out
 	rivals  map[*job][]string // lanes in which other copies of a command wait, by the one that is being carried out
 	highest uint64            // sequence in the stream, of all that were taken in
+	latest  int64             // when the stream stored that one, in nanoseconds
 	bytes   int               // of the bodies of the jobs
 }
 
@@ -55,7 +56,9 @@ func (h *held) add(j *job) bool {
 		return false
 	}
 	h.jobs[j.seq] = j
-	h.highest = max(h.highest, j.seq)
+	if j.seq > h.highest {
+		h.highest, h.latest = j.seq, j.stored
+	}
 	h.bytes += j.parcel.size()
 	return true
 }
@@ -120,6 +123,13 @@ func (h *held) floor() (floor, highest uint64) {
 		floor = min(floor, seq-1)
 	}
 	return floor, h.highest
+}
+
+// last returns the last command of the stream that was taken in, and when the stream stored it.
+func (h *held) last() (seq uint64, stored time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.highest, time.Unix(0, h.latest)
 }
 
 // due returns the deliveries of messages that were not touched for a while, and touches them.

@@ -1,11 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -16,19 +16,21 @@ const (
 	// positionKey is where the position of a term stands in the bucket.
 	positionKey     = "position"
 	positionVersion = 1
-	positionPause   = 5 * time.Second // between two writes
-	openMost        = 500             // commands that are listed
+	positionPause   = time.Second // between two writes
+	openMost        = 20_000      // commands that are listed
 )
 
 // written is a position that stands in the bucket: all commands up to it have their results, and beyond it those up to another one that are not listed. That
-// does not cease to be true, so a record that is behind costs only looking up again what came after it.
+// does not cease to be true while the stream lives, so a record that is behind costs only looking up again what came after it.
 type written struct {
 	Version int       `json:"v"`
 	Epoch   uint64    `json:"epoch"`             // of the term that wrote it, before it had a consumer
 	Floor   uint64    `json:"floor"`             // sequence in the stream of commands
 	Highest uint64    `json:"highest,omitempty"` // sequence up to which it tells of more
-	Open    []uint64  `json:"open,omitempty"`    // between them, the commands that have no result, in their order
+	Open    sequences `json:"open,omitempty"`    // between them, the commands that have no result, in their order
 	Stream  time.Time `json:"stream"`            // when that stream was made; another one has other sequences
+	Last    uint64    `json:"last,omitempty"`    // sequence of a command that the stream had, no earlier one than all that it tells of; 0 if that is not known
+	At      time.Time `json:"at,omitzero"`       // when the stream stored it; what it stored later has none of the sequences that are meant
 
 	Remembers time.Duration `json:"remembers,omitempty"` // the term's ledger_ttl
 	Forgot    time.Time     `json:"forgot,omitzero"`     // of commands from before, the ledger may have forgotten what became of them, whatever ledger_ttl is now
@@ -37,7 +39,31 @@ type written struct {
 // progressed is how far a term is.
 type progressed struct {
 	floor, highest uint64
-	open           []uint64 // sequences of commands that have no result, of those up to highest
+	open           sequences // of commands that have no result, of those up to highest
+	at             time.Time // when the stream stored the command at highest
+}
+
+// sequences are numbers that rise. As JSON they are the first one and the differences, which are shorter.
+type sequences []uint64
+
+func (q sequences) MarshalJSON() ([]byte, error) {
+	steps, former := make([]uint64, len(q)), uint64(0)
+	for i, seq := range q {
+		steps[i], former = seq-former, seq
+	}
+	return json.Marshal(steps)
+}
+
+func (q *sequences) UnmarshalJSON(text []byte) error {
+	var steps []uint64
+	if err := json.Unmarshal(text, &steps); err != nil {
+		return err
+	}
+	for i := 1; i < len(steps); i++ {
+		steps[i] += steps[i-1]
+	}
+	*q = steps
+	return nil
 }
 
 // readPosition returns what is written down, and the revision of it; the zero position if nothing is, or nothing that can be read.
@@ -57,6 +83,33 @@ func (s *shift) readPosition(ctx context.Context) (written, uint64, error) {
 		w = w.forget()
 	}
 	return w, entry.Revision(), nil
+}
+
+// believed returns what is written down, unless the stream has lost its end since and given the sequences again. It is [ErrTermOver] if the stream has done
+// that since this term took commands in.
+func (s *shift) believed(ctx context.Context, stream jetstream.Stream) (written, uint64, error) {
+	w, revision, err := s.readPosition(ctx)
+	if err != nil {
+		return written{}, 0, err
+	}
+	last, stored := s.held.last()
+	own, err := written{Last: last, At: stored}.holds(ctx, stream)
+	if err != nil {
+		return written{}, 0, err
+	}
+	if !own {
+		return written{}, 0, fmt.Errorf("%w: the stream %s lost its end, and has another command with the sequence %d", ErrTermOver, s.stream, last)
+	}
+	holds, err := w.holds(ctx, stream)
+	if err != nil {
+		return written{}, 0, err
+	}
+	if !holds {
+		s.disbelieved.Store(revision)
+		s.log.Warn("the stream of commands lost its end, and has given its sequences again; the position that is written down is not used", "position", w.Floor, "sequence", w.Last)
+		w = w.forget()
+	}
+	return w, revision, nil
 }
 
 // writePosition writes down how far the term is. It is [ErrTermOver] if a later term has written.
@@ -92,7 +145,7 @@ func (s *shift) writePosition(ctx context.Context, at progressed) error {
 
 // forget leaves out what is about the sequences of a stream.
 func (w written) forget() written {
-	w.Floor, w.Highest, w.Open = 0, 0, nil
+	w.Floor, w.Highest, w.Open, w.Last, w.At = 0, 0, nil, 0, time.Time{}
 	return w
 }
 
@@ -101,6 +154,9 @@ func (w written) followed(at progressed) written {
 	w.Floor = max(w.Floor, at.floor)
 	if at.highest >= w.Highest {
 		w.Highest, w.Open = at.highest, at.open
+	}
+	if at.highest >= w.Last {
+		w.Last, w.At = at.highest, at.at
 	}
 	first, _ := slices.BinarySearch(w.Open, w.Floor+1)
 	if w.Open = w.Open[first:]; w.Highest <= w.Floor {
@@ -111,13 +167,31 @@ func (w written) followed(at progressed) written {
 
 // equal reports whether it tells the same of commands as another one.
 func (w written) equal(other written) bool {
-	return w.Floor == other.Floor && w.Highest == other.Highest && slices.Equal(w.Open, other.Open)
+	return w.Floor == other.Floor && w.Highest == other.Highest && w.Last == other.Last && slices.Equal(w.Open, other.Open)
 }
 
-// done reports whether the command with a sequence has its result for certain.
-func (w written) done(seq uint64) bool {
+// done reports whether the command with a sequence, which the stream stored at a time, has its result for certain.
+func (w written) done(seq uint64, stored time.Time) bool {
+	if stored.After(w.At) { // the stream has lost its end since, and given the sequence again
+		return false
+	}
 	_, open := slices.BinarySearch(w.Open, seq)
 	return seq <= w.Floor || seq <= w.Highest && !open
+}
+
+// holds reports whether the stream is still the one that the position is about. One that lost its end has given the sequences again.
+func (w written) holds(ctx context.Context, stream jetstream.Stream) (bool, error) {
+	if w.Last == 0 {
+		return true, nil
+	}
+	m, err := stream.GetMsg(ctx, w.Last)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound): // deleted, or beyond the end
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("read the command at the position: %w", err)
+	}
+	return m.Time.Equal(w.At), nil
 }
 
 // forgotten is the time before which the ledger may have forgotten commands, when ledger_ttl is what it is: a ledger that remembered for a shorter time does
@@ -175,15 +249,25 @@ func (s *shift) notePosition(ctx context.Context, patience time.Duration) error 
 
 // progressed tells which of the commands that were taken in have no result, at most openMost of them.
 func (h *held) progressed() progressed {
-	h.mu.Lock()
-	at := progressed{highest: h.highest, open: slices.Collect(maps.Keys(h.jobs))}
-	h.mu.Unlock()
-	slices.Sort(at.open)
-	if len(at.open) > openMost {
-		at.highest, at.open = at.open[openMost]-1, at.open[:openMost]
+	type mark struct {
+		seq    uint64
+		stored int64
 	}
-	at.floor = at.highest
-	if len(at.open) > 0 {
+	h.mu.Lock()
+	last, open := mark{h.highest, h.latest}, make([]mark, 0, len(h.jobs))
+	for seq, j := range h.jobs {
+		open = append(open, mark{seq, j.stored})
+	}
+	h.mu.Unlock()
+	slices.SortFunc(open, func(a, b mark) int { return cmp.Compare(a.seq, b.seq) })
+	if len(open) > openMost {
+		last, open = open[openMost-1], open[:openMost]
+	}
+	at := progressed{floor: last.seq, highest: last.seq, open: make(sequences, len(open)), at: time.Unix(0, last.stored)}
+	for i, m := range open {
+		at.open[i] = m.seq
+	}
+	if len(open) > 0 {
 		at.floor = at.open[0] - 1
 	}
 	return at

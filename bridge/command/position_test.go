@@ -233,31 +233,43 @@ func TestAPositionIsKeptUpToDate(t *testing.T) {
 
 func TestWhatAPositionTells(t *testing.T) {
 	t.Parallel()
-	former := written{Floor: 5, Highest: 12, Open: []uint64{6, 8, 11}}
+	at := time.Unix(1_000_000_000, 0)
+	former := written{Floor: 5, Highest: 12, Open: sequences{6, 8, 11}, Last: 12, At: at}
 	for name, c := range map[string]struct {
 		at   progressed
 		want written
 		done []uint64 // of those from 1 to 14
 	}{
 		"of a term that begins":              {progressed{floor: 5}, former, []uint64{1, 2, 3, 4, 5, 7, 9, 10, 12}},
-		"of a term that begins further on":   {progressed{floor: 8}, written{Floor: 8, Highest: 12, Open: []uint64{11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}},
-		"of one that has come as far":        {progressed{5, 12, []uint64{6}}, written{Floor: 5, Highest: 12, Open: []uint64{6}}, []uint64{1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12}},
-		"of one that has not come as far":    {progressed{6, 9, []uint64{7}}, written{Floor: 6, Highest: 12, Open: []uint64{8, 11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 9, 10, 12}},
-		"of one to which something is again": {progressed{3, 13, []uint64{4, 13}}, written{Floor: 5, Highest: 13, Open: []uint64{13}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
-		"of one that has done all":           {progressed{13, 13, nil}, written{Floor: 13}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}},
+		"of a term that begins further on":   {progressed{floor: 8}, written{Floor: 8, Highest: 12, Last: 12, Open: sequences{11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}},
+		"of one that has come as far":        {progressed{5, 12, sequences{6}, at}, written{Floor: 5, Highest: 12, Last: 12, Open: sequences{6}}, []uint64{1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12}},
+		"of one that has not come as far":    {progressed{6, 9, sequences{7}, at.Add(-1)}, written{Floor: 6, Highest: 12, Last: 12, Open: sequences{8, 11}}, []uint64{1, 2, 3, 4, 5, 6, 7, 9, 10, 12}},
+		"of one to which something is again": {progressed{3, 13, sequences{4, 13}, at}, written{Floor: 5, Highest: 13, Last: 13, Open: sequences{13}}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+		"of one that has done all":           {progressed{13, 13, nil, at}, written{Floor: 13, Last: 13}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}},
 	} {
 		got := former.followed(c.at)
-		if !got.equal(c.want) || got.equal(written{Floor: c.want.Floor, Highest: 99}) {
+		if !got.equal(c.want) || got.equal(written{Floor: c.want.Floor, Highest: 99, Last: c.want.Last}) || got.equal(written{Floor: 13, Last: 99}) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		var done []uint64
 		for seq := uint64(1); seq <= 14; seq++ {
-			if got.done(seq) {
+			if got.done(seq, got.At.Add(1)) {
+				t.Errorf("%s: %d is done, of what the stream stored later", name, seq)
+			}
+			if got.done(seq, got.At) {
 				done = append(done, seq)
 			}
 		}
 		if !slices.Equal(done, c.done) {
 			t.Errorf("%s: done are %v", name, done)
+		}
+		text, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again written
+		if err := json.Unmarshal(text, &again); err != nil || !again.equal(got) || !again.At.Equal(got.At) {
+			t.Errorf("%s: %s is %+v, %v", name, text, again, err)
 		}
 	}
 }
@@ -274,10 +286,13 @@ func TestHowFarATermIs(t *testing.T) {
 	check(0, 0, 0)
 	jobs := map[uint64]*job{}
 	for seq := uint64(11); seq <= 30+openMost; seq++ {
-		jobs[seq] = &job{seq: seq}
+		jobs[seq] = &job{seq: seq, stored: int64(seq) * 100}
 		h.add(jobs[seq])
 	}
 	check(10, 10+openMost, openMost) // as far as the list goes
+	if at := h.progressed(); at.at.UnixNano() != int64(10+openMost)*100 {
+		t.Errorf("at %v", at.at)
+	}
 	for seq := uint64(12); seq <= 31; seq++ {
 		h.remove(jobs[seq])
 	}
@@ -286,6 +301,9 @@ func TestHowFarATermIs(t *testing.T) {
 		h.remove(jobs[seq])
 	}
 	check(30+openMost, 30+openMost, 0)
+	if at := h.progressed(); at.at.UnixNano() != int64(30+openMost)*100 {
+		t.Errorf("at %v", at.at)
+	}
 }
 
 // TestALedgerThatRemembersForLongerDoesNotLearnAgain what it has forgotten.
@@ -420,25 +438,5 @@ func TestEachSilentConsumerHasToBeCovered(t *testing.T) {
 	s.js = b.js
 	if _, err := s.located(t); err != nil || !s.silence.IsZero() {
 		t.Errorf("silent since %v: %v", s.silence, err)
-	}
-}
-
-// TestAYoungCommandIsCarriedOutWhateverAPositionTells: the stream lost its end, and has given the numbers again before anybody looked.
-func TestAYoungCommandIsCarriedOutWhateverAPositionTells(t *testing.T) {
-	t.Parallel()
-	b := newBus(t)
-	stream, err := b.js.Stream(t.Context(), b.names.CommandsStream())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.write(t, written{Version: 1, Epoch: 5, Highest: 3, Stream: stream.CachedInfo().Created})
-	for n := range 3 {
-		b.send(t, fmt.Sprint(n), n, "x")
-	}
-	run(t, newRunner(t, b, newPlatform(t, b), testConfig()), 9)
-	for n := range 3 {
-		if r := b.result(t, subjects.MessageSend, fmt.Sprint(n)); r.Status != subjects.StatusDone {
-			t.Errorf("%+v", r)
-		}
 	}
 }

@@ -166,8 +166,8 @@ func (p *pulling) take(m jetstream.Msg) error {
 		return fmt.Errorf("%w: expected number %d, got %d", errAstray, p.expected, meta.Sequence.Consumer)
 	}
 	p.expected++
-	if old := p.forgets(meta.Timestamp) || meta.Timestamp.UnixNano() < p.forgot.Load(); old && p.at.known.done(meta.Sequence.Stream) {
-		return p.conn.Publish(m.Reply(), []byte(answerDone)) // only what is written down still tells that it has its result
+	if p.at.known.done(meta.Sequence.Stream, meta.Timestamp) { // the ledger need not be asked, and may have forgotten it
+		return p.conn.Publish(m.Reply(), []byte(answerDone))
 	}
 	p.submit(m, meta, meta.NumDelivered > 1 || meta.Sequence.Stream <= p.at.tried)
 	return nil
