@@ -25,6 +25,7 @@ type bridge struct {
 	name, dir, binary string
 	config, spool     string
 	webhook, admin    string
+	calls             int // at once, at most
 	bus               []*proxy
 	api               *proxy
 }
@@ -69,8 +70,8 @@ format = "json"
 `
 
 // newBridge makes everything that a bridge needs, and does not start it.
-func newBridge(number int, dir, binary, spool, api, root string, cluster []*natsServer, ports *ports) (*bridge, error) {
-	b := &bridge{name: fmt.Sprintf("bridge-%d", number), dir: dir, binary: binary, spool: spool}
+func newBridge(number, calls int, dir, binary, spool, api, root string, cluster []*natsServer, ports *ports) (*bridge, error) {
+	b := &bridge{name: fmt.Sprintf("bridge-%d", number), dir: dir, binary: binary, spool: spool, calls: calls}
 	var urls []string
 	for _, n := range cluster {
 		p, err := newProxy(at(n.port))
@@ -91,7 +92,7 @@ func newBridge(number int, dir, binary, spool, api, root string, cluster []*nats
 		*address = at(port)
 	}
 	b.config = filepath.Join(dir, b.name+".toml")
-	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, maxInFlight, leaseTTL, echoWait, b.admin)
+	text := fmt.Sprintf(settings, b.api.address, root, strings.Join(urls, ","), b.webhook, b.spool, b.calls, leaseTTL, echoWait, b.admin)
 	return b, os.WriteFile(b.config, []byte(text), 0o600)
 }
 

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	maxInFlight = 48                     // calls of a bridge at once; it claims an eighth more while calls end
+	maxInFlight = 48                     // calls of a bridge at once, unless others are asked for; it claims an eighth more while calls end
 	crowdLag    = 300 * time.Millisecond // each way between bridge and API, so that calls are under way at any moment
 	crowdSize   = 2 * maxInFlight        // conversations
 	crowdEach   = 4                      // commands of each: some seconds of work
+	unheard     = time.Second            // that a woken bridge hears nothing of the bus
 )
 
 // crowd is many conversations that have commands all at once, so that more commands wait than calls may be made.
@@ -53,12 +54,12 @@ func (l *load) crowd() error {
 }
 
 // freezeBacklog freezes a bridge that has more commands than it may make calls, while calls end: some are claimed then, and wait for one of the
-// calls to end. All of them end at the moment of waking.
+// calls to end. All of them end at the moment of waking, and for another moment only its own clock can tell the bridge that its term is over.
 func (s *storm) freezeBacklog(ctx context.Context, i injection) error {
 	s.crowded.Lock()
 	defer s.crowded.Unlock()
 	b := s.awaitActive(ctx)
-	lock, api := s.processes[b.name], s.ways["api "+b.name]
+	lock, bus, api := s.processes[b.name], s.ways["bus "+b.name], s.ways["api "+b.name]
 	lock.Lock()
 	defer lock.Unlock()
 	api.Lock()
@@ -73,8 +74,13 @@ func (s *storm) freezeBacklog(ctx context.Context, i injection) error {
 	_ = sleep(ctx, i.For)
 	s.awaitAnother(ctx, b)
 	_ = sleep(ctx, 2*underway) // so that it has begun without doubt
+	bus.Lock()
+	b.busWay(silent, 0)
 	f.Till = time.Now()
 	b.thaw()
+	_ = sleep(ctx, unheard)
+	b.busWay(open, 0)
+	bus.Unlock()
 	s.mu.Lock()
 	s.freezes = append(s.freezes, f)
 	s.mu.Unlock()
@@ -95,7 +101,7 @@ func (s *storm) awaitActive(ctx context.Context) *bridge {
 	return s.target(ctx, active)
 }
 
-// inFlight finds how many calls are permitted or under way, of which those above maxInFlight wait.
+// inFlight finds how many calls are permitted or under way, of which those above max_in_flight wait.
 var inFlight = regexp.MustCompile(`\ncxbridge_api_calls_in_flight ([0-9.e+]+)\n`)
 
 // awaitBacklog waits until a bridge has claims beside its calls: those of the beginning are calls by the second look. It does not wait for ever, as
@@ -116,7 +122,7 @@ func (b *bridge) awaitFull(ctx context.Context) {
 		if found == nil {
 			continue
 		}
-		if n, err := strconv.ParseFloat(found[1], 64); err == nil && n >= maxInFlight+maxInFlight/8 {
+		if n, err := strconv.ParseFloat(found[1], 64); err == nil && n >= float64(b.calls+b.calls/8) {
 			return
 		}
 	}

@@ -34,6 +34,7 @@ type options struct {
 	broken   bool
 	only     string
 	kinds    string
+	calls    int
 	keep     bool
 	quiet    bool
 }
@@ -67,6 +68,7 @@ func parse(args []string) (o options, err error) {
 	flags.BoolVar(&o.broken, "broken", false, "build bridges that are broken on purpose, and demand that each is caught")
 	flags.StringVar(&o.only, "only", "", "with -broken: only those whose name has this text")
 	flags.StringVar(&o.kinds, "kinds", "", "trouble of these kinds only, one after the other, as in freeze-backlog,kill-bridge; by default of all, and several at a time")
+	flags.IntVar(&o.calls, "calls", maxInFlight, "how many calls each bridge may make at once")
 	flags.BoolVar(&o.keep, "keep", false, "keep logs and history also when all rules hold")
 	flags.BoolVar(&o.quiet, "quiet", false, "do not print the plan")
 	return o, flags.Parse(args)

@@ -35,6 +35,9 @@ func (o *one) run(ctx context.Context, binaries [bridges]string) (err error) {
 	if len(chosen) > 0 {
 		again += " -kinds " + o.kinds
 	}
+	if o.calls != maxInFlight {
+		again += fmt.Sprintf(" -calls %d", o.calls)
+	}
 	fmt.Printf("\nseed %d, %s; again with: go run ./test/chaos %s\n", o.seed, o.length, again)
 	o.plan = newPlan(o.seed, o.length, leaseTTL, chosen...)
 	if !o.quiet {
@@ -43,7 +46,7 @@ func (o *one) run(ctx context.Context, binaries [bridges]string) (err error) {
 		}
 	}
 	begun := time.Now()
-	w, err := build(ctx, o.seed, dir, binaries)
+	w, err := build(ctx, o.seed, dir, binaries, o.calls)
 	if err != nil {
 		_ = w.tearDown() // why it could not be built says more
 		return fmt.Errorf("start: %w (%s)", err, dir)

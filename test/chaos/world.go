@@ -34,8 +34,8 @@ type world struct {
 // startTime bounds the start of everything.
 const startTime = 5 * time.Minute
 
-// build makes a world and starts it; binaries are those of the bridges. It has to be torn down also after an error.
-func build(ctx context.Context, seed uint64, dir string, binaries [bridges]string) (w *world, err error) {
+// build makes a world and starts it; binaries are those of the bridges, which make so many calls at once. It has to be torn down also after an error.
+func build(ctx context.Context, seed uint64, dir string, binaries [bridges]string, calls int) (w *world, err error) {
 	w = &world{dir: dir, small: map[string]bool{}}
 	w.sim = cxsim.New(cxsim.Options{
 		Seed: seed, WebhookAttempts: -1, RetryWait: 300 * time.Millisecond, MessagesPerMinute: -1, SigningSecret: secret, DeliveryWorkers: 32,
@@ -65,7 +65,7 @@ func build(ctx context.Context, seed uint64, dir string, binaries [bridges]strin
 		if err != nil {
 			return w, err
 		}
-		b, err := newBridge(i+1, dir, binaries[i], spool, w.sim.Addr(), strings.TrimPrefix(base, "http://"+w.sim.Addr()), w.cluster, ports)
+		b, err := newBridge(i+1, calls, dir, binaries[i], spool, w.sim.Addr(), strings.TrimPrefix(base, "http://"+w.sim.Addr()), w.cluster, ports)
 		if err != nil {
 			return w, err
 		}
