@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tidwall/gjson"
 
 	"github.com/cxbridge/cxbridge/subjects"
 )
 
 // former reads results: of earlier commands about the same conversation or contact. As commands of one lane are carried out one after the
 // other and each publishes its result before the next one begins, all that a command needs to know of its predecessors is there, whoever
-// carried them out.
+// carried them out. Most results, those of messages that were sent, tell nobody anything, and are not kept.
 type former struct {
 	reading *reading
-	results map[string][]subjects.Result // by conversation
+	results map[string][]subjects.Result // by conversation: those that leave a doubt, and of hand-offs
 	started []subjects.Result            // of conversation.start
 }
 
@@ -51,6 +52,10 @@ func resultsSince(all []subjects.Result, since time.Time) []subjects.Result {
 }
 
 func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+	if about := gjson.GetManyBytes(m.Data(), "command", "status", "attempts", "message_id"); about[0].String() == string(subjects.MessageSend) &&
+		about[1].String() == string(subjects.StatusDone) && about[2].Int() == 1 && about[3].String() != "" {
+		return // it is seldom that one has to be read whole
+	}
 	var r subjects.Result
 	if err := json.Unmarshal(m.Data(), &r); err != nil {
 		return // somebody else's message on our subject is no result
@@ -60,12 +65,25 @@ func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	if r.Command == subjects.ConversationStart {
 		f.started = append(f.started, r)
 	}
-	if key := r.ConversationID.String(); key != "" {
+	if key := r.ConversationID.String(); key != "" && (doubtful(r) || r.Command == subjects.ConversationHandoff) {
 		f.results[key] = append(f.results[key], r)
 	}
 }
 
-// of returns the results about a conversation that were published since a time.
+// doubtful reports whether calls of a command may have been carried out of whose effect the result does not tell.
+func doubtful(r subjects.Result) bool {
+	return r.Status == subjects.StatusUnknown || r.Attempts > 1 || r.Status == subjects.StatusDone && thing(r.Command, r) == ""
+}
+
+// thing is the id of what commands of a kind make.
+func thing(kind subjects.Kind, r subjects.Result) string {
+	if kind == subjects.ConversationStart {
+		return r.ConversationID.String()
+	}
+	return r.MessageID.String()
+}
+
+// of returns those results about a conversation that leave a doubt, and of hand-offs, that were published since a time.
 func (f *former) of(ctx context.Context, conversation string, since time.Time) (found []subjects.Result, err error) {
 	err = f.reading.upTo(ctx, since, func() { found = resultsSince(f.results[conversation], since) })
 	return found, err

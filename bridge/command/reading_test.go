@@ -1,7 +1,9 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,5 +100,47 @@ func TestFormerResultsAreThoseSinceTheTimeAskedFor(t *testing.T) {
 		if found, err := read(); err != nil || len(found) != 1 || found[0].CommandID != "b" {
 			t.Errorf("%s: %v, %v", name, found, err)
 		}
+	}
+}
+
+// TestResultsThatTellNobodyAnythingAreNotKept: in a quarter of an hour there may be a million.
+func TestResultsThatTellNobodyAnythingAreNotKept(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	f := newFormer(b.js, b.names)
+	id := subjects.NumberID
+	for name, r := range map[string]subjects.Result{
+		"sent":                     {Command: subjects.MessageSend, Status: subjects.StatusDone, Attempts: 1, MessageID: id(5)},
+		"sent in the end":          {Command: subjects.MessageSend, Status: subjects.StatusDone, Attempts: 2, MessageID: id(6)},
+		"sent, and not said where": {Command: subjects.MessageSend, Status: subjects.StatusDone, Attempts: 1},
+		"unknown":                  {Command: subjects.MessageSend, Status: subjects.StatusUnknown, Attempts: 1},
+		"refused":                  {Command: subjects.MessageSend, Status: subjects.StatusRefused, Attempts: 1},
+		"refused in the end":       {Command: subjects.MessageSend, Status: subjects.StatusRefused, Attempts: 3},
+		"handed off":               {Command: subjects.ConversationHandoff, Status: subjects.StatusDone, Attempts: 1},
+		"started":                  {Command: subjects.ConversationStart, Status: subjects.StatusDone, Attempts: 1},
+	} {
+		r.CommandID, r.ConversationID = name, id(7)
+		body, err := json.Marshal(r)
+		if err == nil {
+			_, err = b.js.Publish(t.Context(), b.names.Result(r.Command, r.CommandID), body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := f.of(t.Context(), "7", time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for _, r := range found {
+		kept = append(kept, r.CommandID)
+	}
+	slices.Sort(kept)
+	if want := []string{"handed off", "refused in the end", "sent in the end", "sent, and not said where", "unknown"}; !slices.Equal(kept, want) {
+		t.Errorf("kept are %q", kept)
+	}
+	if started, err := f.startedSince(t.Context(), time.Now().Add(-time.Hour)); err != nil || len(started) != 1 {
+		t.Errorf("%+v, %v", started, err)
 	}
 }

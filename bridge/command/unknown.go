@@ -228,8 +228,7 @@ func (j *job) unmatched(ctx context.Context, since time.Time) (int, error) {
 	}
 	sum := 0
 	for _, r := range results {
-		clear := r.Status != subjects.StatusUnknown && r.Attempts <= 1 && (r.Status != subjects.StatusDone || j.thing(r) != "")
-		if clear || r.CommandID == j.id || r.Command != j.kind {
+		if !doubtful(r) || r.CommandID == j.id || r.Command != j.kind {
 			continue
 		}
 		record, err := j.shift.ledger.Find(ctx, r.CommandID)
@@ -254,14 +253,6 @@ func (j *job) formerResults(ctx context.Context, since time.Time) ([]subjects.Re
 	return j.shift.former.of(ctx, j.conversation.String(), since)
 }
 
-// thing is the id of what a command of this job's kind makes.
-func (j *job) thing(r subjects.Result) string {
-	if j.kind == subjects.ConversationStart {
-		return r.ConversationID.String()
-	}
-	return r.MessageID.String()
-}
-
 // loose is how many calls of a command may have been carried out beyond the one whose effect is known.
 func (j *job) loose(o ledger.Outcome) int {
 	calls := 0
@@ -270,7 +261,7 @@ func (j *job) loose(o ledger.Outcome) int {
 			calls++
 		}
 	}
-	if j.thing(o.Result) != "" {
+	if thing(j.kind, o.Result) != "" {
 		calls--
 	}
 	return max(calls, 0)
