@@ -17,7 +17,7 @@ func (s *sightings) stored(t *testing.T, conversation string, message int) time.
 	t.Helper()
 	for _, e := range s.byConversation[conversation] {
 		if e.message.String() == fmt.Sprint(message) {
-			return e.at
+			return time.Unix(0, e.at)
 		}
 	}
 	t.Fatalf("message %d was not read", message)

@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
+	"unique"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,9 +24,7 @@ func DefaultEventLayout() EventLayout { return EventLayout{Content: "content"} }
 
 // sighting is an event about a conversation, reduced to what commands want to know of it.
 type sighting struct {
-	seq          uint64
-	at           time.Time // when it was stored
-	conversation subjects.ID
+	at time.Time // when it was stored
 
 	message     subjects.ID // of a message_created, as the four below
 	messageType string
@@ -32,12 +32,46 @@ type sighting struct {
 	private     bool
 	origin      subjects.Origin
 
-	created   bool // it is a conversation_created, with the three below
-	inbox     string
-	sourceID  string
-	contactID subjects.ID
+	*creation // nil if it is no conversation_created
 
 	human string // how the event shows that a human agent has the conversation; empty if it does not
+}
+
+// creation is what a conversation_created tells.
+type creation struct {
+	conversation    subjects.ID
+	inbox, sourceID string
+	contactID       subjects.ID
+}
+
+// glimpse is a sighting as it is kept: in a quarter of an hour there may be hundreds of thousands, of which nobody wants to know but of a few.
+type glimpse struct {
+	at                         int64 // in nanoseconds
+	message                    subjects.ID
+	print                      [16]byte // the fingerprint; zero for none
+	messageType, origin, human unique.Handle[string]
+	created                    *creation
+	private                    bool
+}
+
+func (e *sighting) glimpse() glimpse {
+	g := glimpse{
+		at: e.at.UnixNano(), message: e.message, messageType: unique.Make(e.messageType), origin: unique.Make(string(e.origin)), human: unique.Make(e.human),
+		created: e.creation, private: e.private,
+	}
+	_, _ = hex.Decode(g.print[:], []byte(e.fingerprint)) // it is 16 bytes in hexadecimal, or none
+	return g
+}
+
+func (g *glimpse) sighting() sighting {
+	e := sighting{
+		at: time.Unix(0, g.at), message: g.message, messageType: g.messageType.Value(), origin: subjects.Origin(g.origin.Value()), human: g.human.Value(),
+		creation: g.created, private: g.private,
+	}
+	if g.print != [16]byte{} {
+		e.fingerprint = hex.EncodeToString(g.print[:])
+	}
+	return e
 }
 
 // sightings is one shared reading of the events, for all commands that look for an echo or have a precondition.
@@ -45,8 +79,8 @@ type sightings struct {
 	layout  EventLayout
 	reading *reading
 
-	byConversation map[string][]sighting // in the order in which they were stored
-	created        []sighting
+	byConversation map[string][]glimpse // in the order in which they were stored
+	created        []glimpse
 }
 
 func newSightings(js jetstream.JetStream, names subjects.Names, layout EventLayout) *sightings {
@@ -57,13 +91,13 @@ func newSightings(js jetstream.JetStream, names subjects.Names, layout EventLayo
 }
 
 func (s *sightings) reset() {
-	s.byConversation, s.created = make(map[string][]sighting), nil
+	s.byConversation, s.created = make(map[string][]glimpse), nil
 }
 
 func (s *sightings) forget(before time.Time) {
-	s.created = after(s.created, before)
+	s.created = since(s.created, before)
 	for key, all := range s.byConversation {
-		if left := after(all, before); len(left) > 0 {
+		if left := since(all, before); len(left) > 0 {
 			s.byConversation[key] = left
 		} else {
 			delete(s.byConversation, key)
@@ -73,38 +107,46 @@ func (s *sightings) forget(before time.Time) {
 
 // of returns the events about a conversation that were stored since a time.
 func (s *sightings) of(ctx context.Context, conversation string, since time.Time) (found []sighting, err error) {
-	err = s.reading.upTo(ctx, since, func() { found = after(s.byConversation[conversation], since) })
+	err = s.reading.upTo(ctx, since, func() { found = seen(s.byConversation[conversation], since) })
 	return found, err
 }
 
 // createdSince returns the conversations that were created since a time.
 func (s *sightings) createdSince(ctx context.Context, since time.Time) (found []sighting, err error) {
-	err = s.reading.upTo(ctx, since, func() { found = after(s.created, since) })
+	err = s.reading.upTo(ctx, since, func() { found = seen(s.created, since) })
 	return found, err
 }
 
-func after(all []sighting, since time.Time) []sighting {
-	var found []sighting
-	for _, e := range all {
-		if !e.at.Before(since) {
-			found = append(found, e)
+// since returns a copy of those that were stored since a time.
+func since(all []glimpse, when time.Time) []glimpse {
+	var found []glimpse
+	for _, g := range all {
+		if g.at >= when.UnixNano() {
+			found = append(found, g)
 		}
+	}
+	return found
+}
+
+func seen(all []glimpse, when time.Time) []sighting {
+	var found []sighting
+	for _, g := range since(all, when) {
+		found = append(found, g.sighting())
 	}
 	return found
 }
 
 func (s *sightings) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	h, body := m.Headers(), m.Data()
-	e := sighting{
-		seq: meta.Sequence.Stream, at: meta.Timestamp, conversation: idOf(h.Get(subjects.HeaderConversationID), body, "conversation.id", "id"),
-	}
+	e, conversation := sighting{at: meta.Timestamp}, idOf(h.Get(subjects.HeaderConversationID), body, "conversation.id", "id")
 	switch name := h.Get(subjects.HeaderEvent); name {
 	case subjects.EventMessageCreated:
 		s.readMessage(&e, h, body)
 	case subjects.EventConversationCreated:
-		e.created, e.inbox = true, h.Get(subjects.HeaderInboxID)
-		e.sourceID = gjson.GetBytes(body, "contact_inbox.source_id").String()
-		e.contactID = firstID(body, "contact_inbox.contact_id", "meta.sender.id")
+		e.creation = &creation{
+			conversation: conversation, inbox: h.Get(subjects.HeaderInboxID), sourceID: gjson.GetBytes(body, "contact_inbox.source_id").String(),
+			contactID: firstID(body, "contact_inbox.contact_id", "meta.sender.id"),
+		}
 		e.human = assigned(gjson.GetBytes(body, "meta"))
 	case "conversation_opened":
 		e.human = "the conversation was opened for agents"
@@ -115,11 +157,12 @@ func (s *sightings) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	default:
 		e.human = assigned(gjson.GetBytes(body, "meta"))
 	}
-	if e.created {
-		s.created = append(s.created, e)
+	g := e.glimpse()
+	if g.created != nil {
+		s.created = append(s.created, g)
 	}
-	if key := e.conversation.String(); key != "" {
-		s.byConversation[key] = append(s.byConversation[key], e)
+	if key := conversation.String(); key != "" {
+		s.byConversation[key] = append(s.byConversation[key], g)
 	}
 }
 

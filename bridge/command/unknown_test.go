@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,14 +97,14 @@ func TestTwoEqualTextsAreSettledByTheirOwnEchoes(t *testing.T) {
 
 func TestPickLeavesEventsToEarlierCommands(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	events := []sighting{{seq: 1, at: at.Add(-time.Minute)}, {seq: 2, at: at}, {seq: 3, at: at.Add(time.Minute)}}
+	events := []sighting{{at: at.Add(-time.Minute)}, {at: at}, {at: at.Add(time.Minute)}}
 	for _, c := range []struct {
 		earlier int
-		want    uint64
+		want    int // of the events, counted from 1; 0 for none
 	}{{0, 2}, {1, 2}, {2, 3}, {3, 0}, {4, 0}} {
-		var got uint64
+		got := 0
 		if e := pick(events, c.earlier, at); e != nil {
-			got = e.seq
+			got = 1 + slices.Index(events, *e)
 		}
 		if got != c.want {
 			t.Errorf("%d earlier: %d instead of %d", c.earlier, got, c.want)
