@@ -70,8 +70,11 @@ func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 }
 
-// doubtful reports whether calls of a command may have been carried out of whose effect the result does not tell.
+// doubtful reports whether calls of a command may have made something that the result does not tell of.
 func doubtful(r subjects.Result) bool {
+	if r.Command != subjects.MessageSend && r.Command != subjects.ConversationStart {
+		return false
+	}
 	return r.Status == subjects.StatusUnknown || r.Attempts > 1 || r.Status == subjects.StatusDone && thing(r.Command, r) == ""
 }
 

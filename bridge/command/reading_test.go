@@ -117,6 +117,7 @@ func TestResultsThatTellNobodyAnythingAreNotKept(t *testing.T) {
 		"refused":                  {Command: subjects.MessageSend, Status: subjects.StatusRefused, Attempts: 1},
 		"refused in the end":       {Command: subjects.MessageSend, Status: subjects.StatusRefused, Attempts: 3},
 		"handed off":               {Command: subjects.ConversationHandoff, Status: subjects.StatusDone, Attempts: 1},
+		"finished":                 {Command: subjects.ConversationFinish, Status: subjects.StatusDone, Attempts: 2},
 		"started":                  {Command: subjects.ConversationStart, Status: subjects.StatusDone, Attempts: 1},
 	} {
 		r.CommandID, r.ConversationID = name, id(7)
