@@ -15,7 +15,7 @@ import (
 const (
 	// positionKey is where the position of a term stands in the bucket.
 	positionKey     = "position"
-	positionVersion = 1
+	positionVersion = 2
 	positionPause   = time.Second // between two writes
 	openMost        = 20_000      // commands that are listed
 )

@@ -104,25 +104,26 @@ func TestWhereATermGoesOn(t *testing.T) {
 		floor, tried uint64 // 0: it waits
 	}{
 		"what consumers tell":                      {floor: 6, tried: 6},
-		"a record that is behind":                  {written: &written{Version: 1, Epoch: 5, Floor: 2}, floor: 6, tried: 6},
-		"a record that is ahead":                   {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
-		"a record beyond the end of the stream":    {written: &written{Version: 1, Epoch: 5, Floor: 11}, floor: 6, tried: 6},
-		"a record of more than the stream has":     {written: &written{Version: 1, Epoch: 5, Floor: 2, Highest: 11}, limit: time.Hour},
-		"beyond the end, which may be a moment's":  {written: &written{Version: 1, Epoch: 5, Floor: 11}, limit: time.Hour},
-		"the later consumer was deleted":           {written: &written{Version: 1, Epoch: 5, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 10},
-		"deleted, and the record is beyond":        {written: &written{Version: 1, Epoch: 5, Floor: 11}, gone: []string{consumerName(5)}, floor: 3, tried: 10},
-		"deleted, and written by this very term":   {written: &written{Version: 1, Epoch: 9, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 3},
-		"a record of another stream":               {written: &written{Version: 1, Epoch: 5, Floor: 8}, otherStream: true, floor: 6, tried: 6},
-		"a record of a later version":              {written: &written{Version: 2, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
+		"a record that is behind":                  {written: &written{Version: 2, Epoch: 5, Floor: 2}, floor: 6, tried: 6},
+		"a record that is ahead":                   {written: &written{Version: 2, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
+		"a record beyond the end of the stream":    {written: &written{Version: 2, Epoch: 5, Floor: 11}, floor: 6, tried: 6},
+		"a record of more than the stream has":     {written: &written{Version: 2, Epoch: 5, Floor: 2, Highest: 11}, limit: time.Hour},
+		"beyond the end, which may be a moment's":  {written: &written{Version: 2, Epoch: 5, Floor: 11}, limit: time.Hour},
+		"the later consumer was deleted":           {written: &written{Version: 2, Epoch: 5, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 10},
+		"deleted, and the record is beyond":        {written: &written{Version: 2, Epoch: 5, Floor: 11}, gone: []string{consumerName(5)}, floor: 3, tried: 10},
+		"deleted, and written by this very term":   {written: &written{Version: 2, Epoch: 9, Floor: 4}, gone: []string{consumerName(5)}, floor: 4, tried: 3},
+		"a record of another stream":               {written: &written{Version: 2, Epoch: 5, Floor: 8}, otherStream: true, floor: 6, tried: 6},
+		"a record of an earlier version":           {written: &written{Version: 1, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
+		"a record of a later version":              {written: &written{Version: 3, Epoch: 5, Floor: 8}, floor: 6, tried: 6},
 		"silent, and nothing written":              {silent: []string{consumerName(5)}},
-		"silent, and written by an earlier term":   {written: &written{Version: 1, Epoch: 4, Floor: 3}, silent: []string{consumerName(5)}},
-		"silent, and written for another stream":   {written: &written{Version: 1, Epoch: 5, Floor: 5}, otherStream: true, silent: []string{consumerName(5)}},
-		"silent, and written by that term":         {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
-		"silent, and the other one is ahead":       {written: &written{Version: 1, Epoch: 5, Floor: 2}, silent: []string{consumerName(5)}, floor: 3, tried: 10},
-		"silent, and written by this very term":    {written: &written{Version: 1, Epoch: 9, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
-		"both silent":                              {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(4), consumerName(5)}, floor: 5, tried: 10},
-		"silent for a moment":                      {written: &written{Version: 1, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, limit: time.Hour},
-		"the earlier one is silent, the later not": {written: &written{Version: 1, Epoch: 4, Floor: 1}, silent: []string{consumerName(4)}, floor: 6, tried: 10},
+		"silent, and written by an earlier term":   {written: &written{Version: 2, Epoch: 4, Floor: 3}, silent: []string{consumerName(5)}},
+		"silent, and written for another stream":   {written: &written{Version: 2, Epoch: 5, Floor: 5}, otherStream: true, silent: []string{consumerName(5)}},
+		"silent, and written by that term":         {written: &written{Version: 2, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
+		"silent, and the other one is ahead":       {written: &written{Version: 2, Epoch: 5, Floor: 2}, silent: []string{consumerName(5)}, floor: 3, tried: 10},
+		"silent, and written by this very term":    {written: &written{Version: 2, Epoch: 9, Floor: 5}, silent: []string{consumerName(5)}, floor: 5, tried: 10},
+		"both silent":                              {written: &written{Version: 2, Epoch: 5, Floor: 5}, silent: []string{consumerName(4), consumerName(5)}, floor: 5, tried: 10},
+		"silent for a moment":                      {written: &written{Version: 2, Epoch: 5, Floor: 5}, silent: []string{consumerName(5)}, limit: time.Hour},
+		"the earlier one is silent, the later not": {written: &written{Version: 2, Epoch: 4, Floor: 1}, silent: []string{consumerName(4)}, floor: 6, tried: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -336,7 +337,7 @@ func TestAStreamThatLostItsEndIsCarriedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.write(t, written{Version: 1, Epoch: 5, Floor: 50, Highest: 60, Open: []uint64{51}, Stream: stream.CachedInfo().Created})
+	b.write(t, written{Version: 2, Epoch: 5, Floor: 50, Highest: 60, Open: []uint64{51}, Stream: stream.CachedInfo().Created})
 	r := newRunner(t, b, p, testConfig())
 	x := run(t, r, 9)
 	for n := range 3 {
