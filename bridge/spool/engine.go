@@ -49,7 +49,9 @@ func openEngine(ctx context.Context, config Config, log *slog.Logger) (*engine, 
 	}
 	stats, err := e.open(ctx, config)
 	if err != nil {
-		return nil, Stats{}, errors.Join(err, e.stop(ctx))
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return nil, Stats{}, errors.Join(err, e.stop(ending))
 	}
 	return e, stats, nil
 }

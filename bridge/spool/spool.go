@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	openTimeout = 2 * time.Minute
-	stopTimeout = 30 * time.Second
+	openTimeout  = 2 * time.Minute
+	openAttempts = 3
+	stopTimeout  = 30 * time.Second
 	// answerTimeout bounds one operation on the disk of this machine.
 	answerTimeout = 10 * time.Second
 	// lookEvery is how often Next looks for a message that it was not woken for.
@@ -61,18 +62,30 @@ type Spool struct {
 }
 
 // Open opens the spool, and makes it if it is missing. It fails when the directory cannot be written to or is in use. How long
-// it takes is bounded by ctx and by two minutes.
+// it takes is bounded by ctx and by two minutes, three times.
 func Open(ctx context.Context, config Config, log *slog.Logger) (*Spool, error) {
 	if config.MaxBytes < minBytes {
 		return nil, fmt.Errorf("spool: max_bytes is %d, at least %d is needed", config.MaxBytes, minBytes)
 	}
 	s := &Spool{config: config, log: log, aside: filepath.Join(config.Dir, "aside"), wake: make(chan struct{}, 1), closed: make(chan struct{})}
-	opened, stats, err := s.start(ctx)
+	opened, stats, err := s.insist(ctx, s.start)
 	if err != nil {
 		return nil, err
 	}
 	s.engine, s.stats = opened, stats
 	return s, nil
+}
+
+// insist starts anew what ran out of time, a few times: a process that was frozen, or a machine that was suspended, finds all time used up.
+func (s *Spool) insist(ctx context.Context, start func(context.Context) (*engine, Stats, error)) (opened *engine, stats Stats, err error) {
+	for range openAttempts {
+		opened, stats, err = start(ctx)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		s.log.Warn("the spool did not open in time; trying again", "dir", s.config.Dir, "error", err)
+	}
+	return opened, stats, err
 }
 
 func (s *Spool) start(ctx context.Context) (*engine, Stats, error) {
