@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,22 +16,23 @@ import (
 const (
 	// positionKey is where the position of a term stands in the bucket.
 	positionKey     = "position"
-	positionVersion = 2
+	positionVersion = 1
 	positionPause   = time.Second // between two writes
-	openMost        = 20_000      // commands that are listed
+	positionMost    = 64 << 10    // bytes that the list of open commands takes
+	positionMany    = 20_000      // commands in memory for each of which so many the pause is one longer
 )
 
 // written is a position that stands in the bucket: all commands up to it have their results, and beyond it those up to another one that are not listed. That
 // does not cease to be true while the stream lives, so a record that is behind costs only looking up again what came after it.
 type written struct {
 	Version int       `json:"v"`
-	Epoch   uint64    `json:"epoch"`             // of the term that wrote it, before it had a consumer
-	Floor   uint64    `json:"floor"`             // sequence in the stream of commands
-	Highest uint64    `json:"highest,omitempty"` // sequence up to which it tells of more
-	Open    sequences `json:"open,omitempty"`    // between them, the commands that have no result, in their order
-	Stream  time.Time `json:"stream"`            // when that stream was made; another one has other sequences
-	Last    uint64    `json:"last,omitempty"`    // sequence of a command that the stream had, no earlier one than all that it tells of; 0 if that is not known
-	At      time.Time `json:"at,omitzero"`       // when the stream stored it; what it stored later has none of the sequences that are meant
+	Epoch   uint64    `json:"epoch"`           // of the term that wrote it, before it had a consumer
+	Floor   uint64    `json:"floor"`           // sequence in the stream of commands
+	Highest uint64    `json:"reach,omitempty"` // sequence up to which it tells of more; builds before had another list, under highest and open, which is ignored
+	Open    sequences `json:"steps,omitempty"` // between them, the commands that have no result, in their order
+	Stream  time.Time `json:"stream"`          // when that stream was made; another one has other sequences
+	Last    uint64    `json:"last,omitempty"`  // sequence of a command that the stream had, no earlier one than all that it tells of; 0 if that is not known
+	At      time.Time `json:"at,omitzero"`     // when the stream stored it; what it stored later has none of the sequences that are meant
 
 	Remembers time.Duration `json:"remembers,omitempty"` // the term's ledger_ttl
 	Forgot    time.Time     `json:"forgot,omitzero"`     // of commands from before, the ledger may have forgotten what became of them, whatever ledger_ttl is now
@@ -112,6 +114,13 @@ func (s *shift) believed(ctx context.Context, stream jetstream.Stream) (written,
 	return w, revision, nil
 }
 
+// ofLeader has the messages of a stream read from its leader. Any replica may answer otherwise, also one that is behind, and tells the time of a message in
+// a header, where the publisher may have written another one.
+func ofLeader(stream jetstream.Stream) jetstream.Stream {
+	stream.CachedInfo().Config.AllowDirect = false // by this the client library decides how to ask
+	return stream
+}
+
 // writePosition writes down how far the term is. It is [ErrTermOver] if a later term has written.
 func (s *shift) writePosition(ctx context.Context, at progressed) error {
 	former, revision, err := s.readPosition(ctx)
@@ -172,7 +181,7 @@ func (w written) equal(other written) bool {
 
 // done reports whether the command with a sequence, which the stream stored at a time, has its result for certain.
 func (w written) done(seq uint64, stored time.Time) bool {
-	if stored.After(w.At) { // the stream has lost its end since, and given the sequence again
+	if seq > w.Last || stored.After(w.At) { // the stream has lost its end since, and given the sequence again
 		return false
 	}
 	_, open := slices.BinarySearch(w.Open, seq)
@@ -184,7 +193,7 @@ func (w written) holds(ctx context.Context, stream jetstream.Stream) (bool, erro
 	if w.Last == 0 {
 		return true, nil
 	}
-	m, err := stream.GetMsg(ctx, w.Last)
+	m, err := ofLeader(stream).GetMsg(ctx, w.Last)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound): // deleted, or beyond the end
 		return true, nil
@@ -214,13 +223,15 @@ func (s *shift) upkeep(ctx context.Context) {
 	tick := time.NewTicker(positionPause)
 	defer tick.Stop()
 	purge := time.Now().Add(purgeFirst)
-	for {
+	for ticks := 1; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		s.managed(s.notePosition(ctx, busPatience))
+		if ticks%(1+s.held.len()/positionMany) == 0 {
+			s.managed(s.notePosition(ctx, busPatience))
+		}
 		if s.leftover.Load() {
 			s.managed(s.sweep(ctx))
 		}
@@ -234,7 +245,7 @@ func (s *shift) upkeep(ctx context.Context) {
 
 // notePosition writes the position down, unless it is known to stand there.
 func (s *shift) notePosition(ctx context.Context, patience time.Duration) error {
-	at := s.held.progressed()
+	at := s.held.progressed(int(min(positionMost, s.conn.MaxPayload()/2)))
 	if at.highest == 0 || s.noted.highest == at.highest && s.noted.floor == at.floor && len(s.noted.open) == len(at.open) {
 		return nil
 	}
@@ -247,8 +258,8 @@ func (s *shift) notePosition(ctx context.Context, patience time.Duration) error 
 	return nil
 }
 
-// progressed tells which of the commands that were taken in have no result, at most openMost of them.
-func (h *held) progressed() progressed {
+// progressed tells which of the commands that were taken in have no result, as many as take so many bytes as JSON.
+func (h *held) progressed(most int) progressed {
 	type mark struct {
 		seq    uint64
 		stored int64
@@ -260,14 +271,20 @@ func (h *held) progressed() progressed {
 	}
 	h.mu.Unlock()
 	slices.SortFunc(open, func(a, b mark) int { return cmp.Compare(a.seq, b.seq) })
-	if len(open) > openMost {
-		last, open = open[openMost-1], open[:openMost]
-	}
-	at := progressed{floor: last.seq, highest: last.seq, open: make(sequences, len(open)), at: time.Unix(0, last.stored)}
+	at, size := progressed{open: make(sequences, 0, len(open))}, 0
 	for i, m := range open {
-		at.open[i] = m.seq
+		step := m.seq
+		if i > 0 {
+			step -= open[i-1].seq
+		}
+		if size += len(strconv.FormatUint(step, 10)) + 1; size > most && i > 0 {
+			last = open[i-1]
+			break
+		}
+		at.open = append(at.open, m.seq)
 	}
-	if len(open) > 0 {
+	at.floor, at.highest, at.at = last.seq, last.seq, time.Unix(0, last.stored)
+	if len(at.open) > 0 {
 		at.floor = at.open[0] - 1
 	}
 	return at

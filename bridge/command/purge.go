@@ -58,7 +58,7 @@ func (s *shift) purge(ctx context.Context) error {
 	if done.Floor < first || !stream.CachedInfo().Created.Equal(s.reader.created) {
 		return nil
 	}
-	keep, err := s.firstSince(ctx, stream, time.Now().Add(-s.cfg.LedgerTTL), first, done.Floor+1)
+	keep, err := s.firstSince(ctx, ofLeader(stream), time.Now().Add(-s.cfg.LedgerTTL), first, done.Floor+1)
 	if err != nil || keep == first {
 		return err
 	}

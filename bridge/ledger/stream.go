@@ -68,7 +68,7 @@ func (l *Ledger) request(ctx context.Context, operation string, question, answer
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	reply, err := l.js.Conn().RequestWithContext(ctx, l.api(operation), body)
+	reply, err := l.js.Conn().RequestWithContext(ctx, APISubject(l.js, operation), body)
 	if err != nil {
 		return err
 	}
@@ -114,15 +114,16 @@ func (l *Ledger) patiently(ctx context.Context, request func() error) error {
 	}
 }
 
-func (l *Ledger) api(subject string) string {
-	options := l.js.Options()
+// APISubject is where a JetStream that may be in a domain, or behind a prefix, takes requests of an operation, such as STREAM.MSG.GET.<stream>.
+func APISubject(js jetstream.JetStream, operation string) string {
+	options := js.Options()
 	switch {
 	case options.Domain != "":
-		return "$JS." + options.Domain + ".API." + subject
+		return "$JS." + options.Domain + ".API." + operation
 	case options.APIPrefix != "":
-		return strings.TrimSuffix(options.APIPrefix, ".") + "." + subject
+		return strings.TrimSuffix(options.APIPrefix, ".") + "." + operation
 	}
-	return jetstream.DefaultAPIPrefix + subject
+	return jetstream.DefaultAPIPrefix + operation
 }
 
 // passes reports whether a failure may pass by itself: the server or the stream's leader is away, or did not answer in time.
