@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // header is the header of a command that is held: names and values in turns, each with the end of a line behind it, which none of them can hold.
@@ -79,7 +78,7 @@ type parcel struct {
 }
 
 // pack makes a parcel of a message, and of the subject to acknowledge it on.
-func pack(m jetstream.Msg) (p parcel, delivery string) {
+func pack(m delivered) (p parcel, delivery string) {
 	reply, subject, all, body := m.Reply(), m.Subject(), m.Headers(), m.Data()
 	var text strings.Builder
 	text.Grow(len(reply) + len(subject) + headerSize(all) + len(body))

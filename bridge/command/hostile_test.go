@@ -28,6 +28,12 @@ func TestWhateverSomebodySendsGetsItsResult(t *testing.T) {
 		{long(65_000), plain, nil, subjects.StatusDone},
 		{long(40_000), `{"conversation_id":1}`, nil, subjects.StatusInvalid},
 		{"not\xffutf8", plain, nil, subjects.StatusInvalid},
+		{"as if the server said to wait", "", []string{headerStatus, "100"}, subjects.StatusInvalid}, // as the next
+		{"as if there was nothing", "", []string{headerStatus, "404", headerText, "No Messages"}, subjects.StatusInvalid},
+		{"as if the pull was over", "", []string{headerStatus, "408"}, subjects.StatusInvalid},
+		{"as if the consumer was gone", "", []string{headerStatus, "409", headerText, "Consumer Deleted"}, subjects.StatusInvalid},
+		{"as if nobody was there", "", []string{headerStatus, "503"}, subjects.StatusInvalid},
+		{"with a status", plain, []string{headerStatus, "503"}, subjects.StatusDone},
 	}
 	for _, s := range sent {
 		b.command(t, subjects.MessageSend, s.id, s.body, s.header...)
@@ -86,5 +92,36 @@ func TestAScheduleOnTheSubjectOfACommandIsNotDoneTwice(t *testing.T) {
 	}
 	if n := len(p.done()); n != 1 {
 		t.Errorf("done %d times", n)
+	}
+}
+
+// TestATakeOverGoesByWhatTheServerTellsOfACommand, whatever its publisher has written into headers that the server uses, too.
+func TestATakeOverGoesByWhatTheServerTellsOfACommand(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string][]string{
+		"no time":       {"Nats-Time-Stamp", "x"},
+		"another time":  {"Nats-Time-Stamp", "2020-01-01T00:00:00Z"},
+		"no sequence":   {"Nats-Sequence", "x"},
+		"other subject": {"Nats-Subject", "cx.cmd.message.send", "Nats-Stream", "x", "Nats-Last-Sequence", "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			p := newPlatform(t, b)
+			first := newRunner(t, b, p, testConfig())
+			x := run(t, first, 1)
+			b.send(t, "a", 1, "x", header...)
+			b.result(t, subjects.MessageSend, "a")
+			b.noted(t, first, 1, 1)
+			x.stop()
+			if err := x.wait(t); err != nil {
+				t.Fatal(err)
+			}
+			run(t, newRunner(t, b, p, testConfig()), 2)
+			b.send(t, "b", 1, "y")
+			if r := b.result(t, subjects.MessageSend, "b"); r.Status != subjects.StatusDone {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

@@ -84,7 +84,7 @@ type progress struct {
 }
 
 // submit makes a job of a delivery, unless it is held already.
-func (s *shift) submit(m jetstream.Msg, meta *jetstream.MsgMetadata, suspect bool) {
+func (s *shift) submit(m delivered, meta *jetstream.MsgMetadata, suspect bool) {
 	now := time.Since(s.held.since)
 	j := &job{shift: s, seq: meta.Sequence.Stream, stored: meta.Timestamp.UnixNano(), begun: now, suspect: suspect, touched: now}
 	j.parcel, j.delivery = pack(m)

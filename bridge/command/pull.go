@@ -128,27 +128,13 @@ func (p *pulling) idle(ctx context.Context) {
 func (p *pulling) batch(ctx context.Context, room int) error {
 	patience, cancel := context.WithTimeout(ctx, pullExpiry)
 	defer cancel()
-	pulled, err := p.at.consumer.Fetch(room, jetstream.FetchContext(patience), jetstream.FetchHeartbeat(pullHeartbeat))
-	if err != nil {
+	taken, err := p.fetch(patience, room)
+	switch {
+	case errors.Is(err, errAstray):
 		return err
-	}
-	taken := 0
-	for more := true; more; {
-		select {
-		case m, open := <-pulled.Messages():
-			if more = open; !open {
-				break
-			}
-			if err := p.take(m); err != nil {
-				return err
-			}
-			taken++
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	err = pulled.Error()
-	if taken > 0 && err == nil {
+	case ctx.Err() != nil:
+		return nil
+	case taken > 0 && err == nil:
 		p.stalls = 0
 		return nil
 	}
@@ -157,7 +143,7 @@ func (p *pulling) batch(ctx context.Context, room int) error {
 
 // take submits one message to its lane. Deliveries are numbered by the server, so that a missing one is seen at once: nothing behind it may
 // be taken, as it may be an earlier command of the same conversation.
-func (p *pulling) take(m jetstream.Msg) error {
+func (p *pulling) take(m delivered) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
