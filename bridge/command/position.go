@@ -108,7 +108,7 @@ func (s *shift) believed(ctx context.Context, stream jetstream.Stream) (written,
 	}
 	if !holds {
 		s.disbelieved.Store(revision)
-		s.log.Warn("the stream of commands lost its end, and has given its sequences again; the position that is written down is not used", "position", w.Floor, "sequence", w.Last)
+		s.log.Warn("the stream of commands lost its end, and has given its sequences again; the position that is written down is not used", "position", w.Floor)
 		w = w.forget()
 	}
 	return w, revision, nil
