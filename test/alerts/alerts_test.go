@@ -119,10 +119,12 @@ var once = map[string]func(*world){
 		}
 	},
 	"token": func(w *world) {
-		w.sim.Fault(cxsim.Fault{Op: cxsim.OpToken, Effect: cxsim.EffectStatus, Status: 500})
+		w.sim.Fault(noToken)
 		w.certify(w.cfg.Webhook.TLS.CertFile, w.cfg.Webhook.TLS.KeyFile, 24*time.Hour)
 	},
 }
+
+var noToken = cxsim.Fault{Op: cxsim.OpToken, Effect: cxsim.EffectStatus, Status: 500}
 
 // steadily is the trouble that goes on happening.
 var steadily = map[string]func(*world){
@@ -142,6 +144,14 @@ var steadily = map[string]func(*world){
 		}
 		for _, id := range w.ids[:3] {
 			w.send(id)
+		}
+	},
+	"token": func(w *world) { // one that has expired does not expire any more, so there is another one from time to time
+		switch look := w.looks.Add(1) % 100; {
+		case look == 80:
+			w.sim.ClearFaults()
+		case look == 99:
+			w.sim.Fault(noToken)
 		}
 	},
 }

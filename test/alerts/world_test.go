@@ -49,6 +49,7 @@ type world struct {
 	ids     []int64            // of conversations
 	js      jetstream.JetStream
 	serial  atomic.Int64
+	looks   atomic.Int64
 }
 
 func newWorld(t *testing.T, name string, opt cxsim.Options, change func(*world)) *world {
