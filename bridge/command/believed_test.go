@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cxbridge/cxbridge/bridge/broker/natstest"
 	"github.com/cxbridge/cxbridge/bridge/ledger"
 	"github.com/cxbridge/cxbridge/subjects"
 )
@@ -104,7 +105,8 @@ func TestATakeOverDoesNotLookUpWhatIsKnownToBeDone(t *testing.T) {
 		}
 		return behaviour{}
 	}
-	first := run(t, newRunner(t, b, p, patientConfig()), 1)
+	runner := newRunner(t, b, p, patientConfig())
+	first := run(t, runner, 1)
 	b.send(t, "waits", 2, "waits")
 	const others = 50
 	for n := range others {
@@ -113,6 +115,10 @@ func TestATakeOverDoesNotLookUpWhatIsKnownToBeDone(t *testing.T) {
 	for n := range others {
 		b.result(t, subjects.MessageSend, fmt.Sprint(n))
 	}
+	natstest.Eventually(t, "for the position to tell of all of them", func() bool {
+		w := b.position(t, runner)
+		return w.Highest == others+1 && len(w.Open) == 1
+	})
 	first.stop()
 	if err := first.wait(t); err != nil {
 		t.Fatal(err)

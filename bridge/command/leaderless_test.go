@@ -71,17 +71,27 @@ func (b *bus) order(t *testing.T, id string, conversation int, content string) {
 func (b *bus) noted(t *testing.T, r *Runner, epoch, floor uint64) {
 	t.Helper()
 	natstest.Eventually(t, "for the position to be written down", func() bool {
-		s := &shift{Runner: r}
-		ctx, cancel := context.WithTimeout(t.Context(), attempt)
-		defer cancel()
-		stream, err := b.js.Stream(ctx, b.names.CommandsStream())
-		if err != nil {
-			return false
-		}
-		s.reader.created = stream.CachedInfo().Created
-		w, _, err := s.readPosition(ctx)
-		return err == nil && w.Epoch == epoch && w.Floor == floor
+		w := b.position(t, r)
+		return w.Epoch == epoch && w.Floor == floor
 	})
+}
+
+// position returns what is written down, and nothing if it cannot be read.
+func (b *bus) position(t *testing.T, r *Runner) written {
+	t.Helper()
+	s := &shift{Runner: r}
+	ctx, cancel := context.WithTimeout(t.Context(), attempt)
+	defer cancel()
+	stream, err := b.js.Stream(ctx, b.names.CommandsStream())
+	if err != nil {
+		return written{}
+	}
+	s.reader.created = stream.CachedInfo().Created
+	w, _, err := s.readPosition(ctx)
+	if err != nil {
+		return written{}
+	}
+	return w
 }
 
 // TestATakeOverGoesOnWithoutAConsumerThatHasNoLeader: the position of the earlier term is taken from the bucket, and what it carried out beyond that is
