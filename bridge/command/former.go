@@ -52,9 +52,8 @@ func resultsSince(all []subjects.Result, since time.Time) []subjects.Result {
 }
 
 func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
-	if about := gjson.GetManyBytes(m.Data(), "command", "status", "attempts", "message_id"); about[0].String() == string(subjects.MessageSend) &&
-		about[1].String() == string(subjects.StatusDone) && about[2].Int() == 1 && about[3].String() != "" {
-		return // it is seldom that one has to be read whole
+	if sent(m.Data()) {
+		return
 	}
 	var r subjects.Result
 	if err := json.Unmarshal(m.Data(), &r); err != nil {
@@ -68,6 +67,12 @@ func (f *former) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	if key := r.ConversationID.String(); key != "" && (doubtful(r) || r.Command == subjects.ConversationHandoff) {
 		f.results[key] = append(f.results[key], r)
 	}
+}
+
+// sent reports whether a result is of a message that was sent at the first attempt, as nearly all are, without reading it whole.
+func sent(result []byte) bool {
+	about := gjson.GetManyBytes(result, "command", "status", "attempts", "message_id")
+	return about[0].String() == string(subjects.MessageSend) && about[1].String() == string(subjects.StatusDone) && about[2].Int() == 1 && about[3].String() != ""
 }
 
 // doubtful reports whether calls of a command may have made something that the result does not tell of.

@@ -19,7 +19,7 @@ const (
 	positionVersion = 1
 	positionPause   = time.Second // between two writes
 	positionMost    = 64 << 10    // bytes that the list of open commands takes
-	positionMany    = 20_000      // commands in memory for each of which so many the pause is one longer
+	positionMany    = 20_000      // commands in memory: with each so many more the pause is one longer
 )
 
 // written is a position that stands in the bucket: all commands up to it have their results, and beyond it those up to another one that are not listed. That

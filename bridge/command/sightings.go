@@ -95,9 +95,9 @@ func (s *sightings) reset() {
 }
 
 func (s *sightings) forget(before time.Time) {
-	s.created = since(s.created, before)
+	s.created = glimpsesSince(s.created, before)
 	for key, all := range s.byConversation {
-		if left := since(all, before); len(left) > 0 {
+		if left := glimpsesSince(all, before); len(left) > 0 {
 			s.byConversation[key] = left
 		} else {
 			delete(s.byConversation, key)
@@ -107,30 +107,31 @@ func (s *sightings) forget(before time.Time) {
 
 // of returns the events about a conversation that were stored since a time.
 func (s *sightings) of(ctx context.Context, conversation string, since time.Time) (found []sighting, err error) {
-	err = s.reading.upTo(ctx, since, func() { found = seen(s.byConversation[conversation], since) })
+	err = s.reading.upTo(ctx, since, func() { found = sightingsSince(s.byConversation[conversation], since) })
 	return found, err
 }
 
 // createdSince returns the conversations that were created since a time.
 func (s *sightings) createdSince(ctx context.Context, since time.Time) (found []sighting, err error) {
-	err = s.reading.upTo(ctx, since, func() { found = seen(s.created, since) })
+	err = s.reading.upTo(ctx, since, func() { found = sightingsSince(s.created, since) })
 	return found, err
 }
 
-// since returns a copy of those that were stored since a time.
-func since(all []glimpse, when time.Time) []glimpse {
+// glimpsesSince returns a copy of those that were stored since a time.
+func glimpsesSince(all []glimpse, since time.Time) []glimpse {
 	var found []glimpse
 	for _, g := range all {
-		if g.at >= when.UnixNano() {
+		if g.at >= since.UnixNano() {
 			found = append(found, g)
 		}
 	}
 	return found
 }
 
-func seen(all []glimpse, when time.Time) []sighting {
+// sightingsSince returns them whole.
+func sightingsSince(all []glimpse, since time.Time) []sighting {
 	var found []sighting
-	for _, g := range since(all, when) {
+	for _, g := range glimpsesSince(all, since) {
 		found = append(found, g.sighting())
 	}
 	return found
